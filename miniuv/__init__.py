@@ -1,0 +1,32 @@
+"""miniuv: a pip-style installer for people with editables and git dependencies.
+
+Verbs are steps, nouns are things. Steps import things; things never import steps; ``models`` is what flows.
+A module imports only its own room or a strictly lower layer; ``tests/test_architecture.py`` holds this table.
+
+====================  =====  ================================================================================
+Room                  Layer  One line
+====================  =====  ================================================================================
+``cli``               11     Command line to request; one module per command; the only place that exits
+``pipeline``          10     The composition root: builds the things, runs the steps in order
+``resolve``           9      ``InstallRequest`` to ``Resolution``, through resolvelib; conflicts in sentences
+``plan``              9      ``Resolution`` and installed distributions to ``Plan``; pure
+``prepare``           9      ``Plan`` to ``PreparedWheel`` s, many at once
+``install``           9      ``PreparedWheel`` s into the environment, as one transaction, to ``Outcome``
+``report``            9      ``Outcome``, events and errors to the terminal; the only place that imports rich
+``sources``           8      The kinds of thing miniuv can install: index, git, directory, archive
+``backend``           7      PEP 517 and PEP 660: build environments and hooks
+``git``               6      Repositories: database, checkout, build copy
+``index``             6      The Simple API: parse, select files with reasons, download
+``environment``       6      The target Python: discovery, facts, what is installed, ``venv``
+``project``           5      ``pyproject.toml``, requirement files, core metadata to facts; pure
+``archive``           5      Validating zip and tar readers
+``cache``             4      Layout, locks, leases, jobs done once
+``process``           3      The injected ``Runner``; the only place that imports ``subprocess``
+``settings``          3      Every setting, resolved once into one frozen object
+``reporter``          2      ``Reporter``: events as no-op methods; every room above may tell it things
+``models``            1      Frozen nouns, one file each; no I/O
+``errors``            0      ``MiniuvError`` and its tree
+====================  =====  ================================================================================
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Validating zip and tar readers."""

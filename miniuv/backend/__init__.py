@@ -1,0 +1,1 @@
+"""PEP 517 and PEP 660: build environments and hooks."""

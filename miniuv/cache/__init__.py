@@ -1,0 +1,1 @@
+"""Layout, locks, leases, and jobs that are done once."""

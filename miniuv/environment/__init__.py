@@ -1,0 +1,1 @@
+"""The target Python: discovery, facts, what is installed, new environments."""

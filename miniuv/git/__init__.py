@@ -1,0 +1,1 @@
+"""Repositories: an append-only database, plain-tree checkouts, private build copies."""

@@ -1,0 +1,1 @@
+"""The Simple API: parse, select files with reasons, download."""

@@ -1,0 +1,1 @@
+"""``PreparedWheel`` s into the environment, as one transaction."""

@@ -1,0 +1,1 @@
+"""Frozen nouns, one file each; ``ls models/`` reads as the data flow."""

@@ -1,0 +1,46 @@
+"""What will be done to the environment, and why."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from miniuv.models.installed import InstalledDistribution
+from miniuv.models.resolution import Candidate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedInstall:
+    """One candidate to be installed, perhaps instead of what is there."""
+
+    candidate: Candidate
+    replaces: tuple[InstalledDistribution, ...]
+    """Usually none or one; more where an earlier tool left duplicates."""
+    requested: bool
+    reason: str
+    """For ``--explain`` and ``-v``: ``not installed``, ``commit changed from 1a2b3c to 4d5e6f``."""
+
+    @property
+    def kind(self) -> Literal["install", "reinstall"]:
+        """``reinstall`` where something of that name is there already."""
+        return "reinstall" if self.replaces else "install"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedRemoval:
+    """One installed distribution to be removed."""
+
+    installed: InstalledDistribution
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """The whole change; everything is sorted by name."""
+
+    installs: tuple[PlannedInstall, ...] = ()
+    removals: tuple[PlannedRemoval, ...] = ()
+    kept: tuple[InstalledDistribution, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to be done."""
+        return not self.installs and not self.removals

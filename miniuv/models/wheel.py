@@ -1,0 +1,48 @@
+"""A wheel, unpacked in the cache and ready to be linked."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.direct_url import DirectUrl
+
+from miniuv.models.plan import PlannedInstall
+from miniuv.models.source import Sha256
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WheelFile:
+    """One regular file of a wheel."""
+
+    path: str
+    """``/``-separated, relative to the wheel's root, checked to be safe."""
+    size: int
+    """Bytes."""
+    sha256: Sha256
+    executable: bool
+    mtime_ns: int
+    """Of the unpacked file, so that an edit through a hard link is noticed before it is linked again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnpackedWheel:
+    """An immutable tree in the cache; ``files`` is its MANIFEST."""
+
+    filename: str
+    """The wheel's own file name, from which name, version and tags are read."""
+    digest: Sha256
+    """Of the wheel file."""
+    root: Path
+    files: tuple[WheelFile, ...]
+    """Sorted by path; RECORD and its signatures included."""
+    dist_info: str
+    """``gunicorn-22.0.0.dist-info``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PreparedWheel:
+    """Everything that the transaction needs to know of one distribution."""
+
+    planned: PlannedInstall
+    wheel: UnpackedWheel
+    direct_url: DirectUrl | None
+    """What PEP 610 wants recorded: for direct references only, without credentials."""

@@ -1,0 +1,1 @@
+"""``Plan`` to ``PreparedWheel`` s: everything fetched, built and unpacked before the environment is touched."""

@@ -1,0 +1,1 @@
+"""``pyproject.toml``, requirement files and core metadata to facts; pure."""

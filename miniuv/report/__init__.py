@@ -1,0 +1,1 @@
+"""``Outcome``, events and errors to the terminal; the only place that imports rich."""

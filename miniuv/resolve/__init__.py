@@ -1,0 +1,1 @@
+"""``InstallRequest`` to ``Resolution``, through resolvelib."""

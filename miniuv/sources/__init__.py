@@ -1,0 +1,1 @@
+"""The kinds of thing miniuv can install, one module each."""
