@@ -1,0 +1,212 @@
+"""Projects to metadata and wheels (PEP 517, PEP 660)."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from miniuv.backend.checks import check_backend_path, check_built_wheel, unmet
+from miniuv.backend.environment import BuildEnvironments
+from miniuv.backend.hooks import ConfigSettings, Hooks
+from miniuv.backend.output import HookLog
+from miniuv.backend.provisioner import Provisioner
+from miniuv.backend.variables import hook_environment
+from miniuv.cache.jobs import Job, JobRunner
+from miniuv.cache.store import Store
+from miniuv.errors import BuildError, CacheError, PackageIndexError, ProjectError, RequirementError, ResolutionError
+from miniuv.models.interpreter import Interpreter
+from miniuv.models.metadata import CoreMetadata
+from miniuv.models.wheel import UnpackedWheel
+from miniuv.process import Runner
+from miniuv.project.core_metadata import parse_metadata
+from miniuv.project.pyproject import Pyproject
+from miniuv.reporter import Reporter, activity
+
+
+class Builder:
+    """Makes projects ready to be built."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        jobs: JobRunner,
+        runner: Runner,
+        provisioner: Provisioner,
+        interpreter: Interpreter,
+        reporter: Reporter,
+        environ: Mapping[str, str],
+        config_settings: ConfigSettings | None = None,
+    ) -> None:
+        self._store = store
+        self._jobs = jobs
+        self._runner = runner
+        self._provisioner = provisioner
+        self._interpreter = interpreter
+        self._reporter = reporter
+        self._environ = environ
+        self._config_settings = config_settings or {}
+        self._environments = BuildEnvironments(store=store, jobs=jobs, runner=runner, reporter=reporter)
+
+    def prepare(self, folder: Path, *, pyproject: Pyproject | None, title: str, editable: bool) -> "ReadyBuild":
+        """Get everything that the build of ``folder`` needs, so that the build itself waits for nobody.
+
+        Call it with no job lock held: build requirements are resolved and may be built, build environments
+        are made, and the backend is asked what else it needs, each as a job of its own. ``get_requires_for_*``
+        may write into the tree (``egg-info``), so its job holds the lock of the source tree.
+        """
+        if pyproject is None:
+            raise ProjectError(
+                "is no Python project: it has neither a `pyproject.toml` nor a `setup.py`",
+                where=str(folder),
+                hint="check the path; a project in a subfolder is named by that folder, or by `#subdirectory=`",
+            )
+        check_backend_path(folder, pyproject)
+        requires = pyproject.build_system.requires
+        wheels = self._provide(requires, title)
+        prefix = self._environments.obtain(self._interpreter, wheels)
+        with ExitStack() as stack:
+            work = stack.enter_context(self._store.staging("build"))
+            hooks = Hooks(
+                folder=folder,
+                python=prefix / "bin" / "python",
+                backend=pyproject.build_system.backend,
+                title=title,
+                kind="editable" if editable else "wheel",
+                config_settings=self._config_settings,
+                environment=hook_environment(self._environ, prefix),
+                runner=self._runner,
+                log=HookLog(self._store.log_path(title)),
+            )
+            further = self._further_requirements(hooks)
+            if unmet(further, wheels, self._interpreter, title):
+                prefix = self._environments.obtain(self._interpreter, self._provide((*requires, *further), title))
+                environment = hook_environment(self._environ, prefix)
+                hooks = replace(hooks, python=prefix / "bin" / "python", environment=environment)
+            return ReadyBuild(
+                hooks=hooks,
+                pyproject=pyproject,
+                interpreter=self._interpreter,
+                reporter=self._reporter,
+                work=work,
+                resources=stack.pop_all(),
+            )
+
+    def _provide(self, requirements: Sequence[str], title: str) -> tuple[UnpackedWheel, ...]:
+        if not requirements:
+            return ()
+        try:
+            return self._provisioner.provide(requirements, interpreter=self._interpreter, required_by=title)
+        except (PackageIndexError, RequirementError, ResolutionError) as error:
+            raise BuildError(
+                f"its build requirements ({', '.join(requirements)}) cannot be provided: {error}",
+                where=title,
+                hint=error.hint,
+            ) from error
+
+    def _further_requirements(self, hooks: Hooks) -> tuple[str, ...]:
+        def run() -> tuple[str, ...]:
+            with activity(self._reporter, "metadata", hooks.title) as asking:
+                return hooks.requirements(partial(self._reporter.progress, asking))
+
+        return self._jobs.obtain(
+            Job(
+                kind="requires",
+                subject=f"{hooks.kind} {hooks.python} {hooks.folder}",
+                title=f"{hooks.title} (build requirements)",
+                permit="build",
+                lookup=lambda: None,
+                run=run,
+                source_tree=hooks.folder,
+            )
+        )
+
+
+class ReadyBuild:
+    """A project whose build environment is complete. Its methods never wait for another job.
+
+    Call them under the job that holds the lock of the source tree, one at a time. A context manager: leaving
+    it removes its temporary files, which otherwise happens with the store's.
+    """
+
+    def __init__(
+        self,
+        *,
+        hooks: Hooks,
+        pyproject: Pyproject,
+        interpreter: Interpreter,
+        reporter: Reporter,
+        work: Path,
+        resources: ExitStack,
+    ) -> None:
+        self._hooks = hooks
+        self._pyproject = pyproject
+        self._interpreter = interpreter
+        self._reporter = reporter
+        self._work = work
+        self._resources = resources
+        self._prepared: Path | None = None
+        self._built: Path | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._resources.close()
+
+    @property
+    def has_wheel(self) -> bool:
+        """Whether the wheel was built already, for its metadata, and ``build`` only hands it out."""
+        return self._built is not None
+
+    def metadata(self) -> CoreMetadata:
+        """What ``prepare_metadata_for_build_*`` says; where there is no such hook, what the built wheel says."""
+        output = _fresh(self._work, "metadata")
+        with activity(self._reporter, "metadata", self._hooks.title) as preparing:
+            self._prepared = self._hooks.metadata(output, partial(self._reporter.progress, preparing))
+        if self._prepared is not None:
+            data = (self._prepared / "METADATA").read_bytes()
+        else:
+            from miniuv.archive.wheel import read_wheel_metadata
+
+            self._built = self._build()
+            data = read_wheel_metadata(self._built)
+        return parse_metadata(data, where=f"the metadata of {self._hooks.title}")
+
+    def build(self, destination: Path) -> Path:
+        """Build the wheel into the folder ``destination``; its content is still to be checked."""
+        import shutil
+
+        built, self._built = self._built or self._build(), None
+        try:
+            return Path(shutil.move(built, destination / built.name))
+        except OSError as error:
+            raise BuildError(
+                f"the built wheel cannot be moved to `{destination}`: {error.strerror or error}",
+                where=self._hooks.title,
+                hint="check the free space and the permissions of the cache folder",
+            ) from error
+
+    def _build(self) -> Path:
+        output = _fresh(self._work, "wheel")
+        with activity(self._reporter, "build", self._hooks.title) as building:
+            wheel = self._hooks.wheel(output, self._prepared, partial(self._reporter.progress, building))
+            check_built_wheel(wheel.name, self._pyproject, self._interpreter, self._hooks.title)
+        return wheel
+
+
+def _fresh(work: Path, name: str) -> Path:
+    import tempfile
+
+    try:
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=work))
+    except OSError as error:
+        raise CacheError(
+            f"a folder cannot be made in `{work}`: {error.strerror or error}",
+            hint="check the free space and the permissions of the cache folder",
+        ) from error

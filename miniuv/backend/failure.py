@@ -1,0 +1,70 @@
+"""What went wrong in a backend, in words."""
+
+import re
+
+from miniuv.backend.output import HookLog
+from miniuv.errors import BuildError
+
+_SHOWN_LINES = 20
+_MISSING_MODULE = re.compile(r"(?:ModuleNotFoundError|ImportError): No module named '?(?P<module>[\w.]+)'?")
+
+
+class HookEndedError(Exception):
+    """The process of a hook did not end with status 0; the text says how it did."""
+
+
+def hook_failure(cause: Exception, *, hook: str, backend: str, title: str, log: HookLog) -> BuildError:
+    """The error for what a hook call raised: what to call it, the backend's last lines, and what to do."""
+    from pyproject_hooks import BackendUnavailable, HookMissing
+
+    if isinstance(cause, HookMissing):
+        return _missing_hook(cause.hook_name, backend=backend, title=title)
+    if isinstance(cause, BackendUnavailable):
+        lines = tuple(cause.traceback.rstrip().splitlines()[-1:])
+        return BuildError(
+            _with_lines(f"its backend `{backend}` cannot be imported", lines), where=title, hint=_import_hint(lines)
+        )
+    if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):
+        return BuildError(
+            f"`{hook}` cannot be run: {cause}", where=title, hint="check free space, limits and permissions"
+        )
+    lines = log.last_lines(_SHOWN_LINES)
+    if isinstance(cause, HookEndedError):
+        message = f"`{backend}` ended `{hook}` with {cause}"
+    else:
+        message = f"`{backend}` gave no usable answer to `{hook}`: {cause}"
+    hint = f"its whole output is in `{log.path}`"
+    if missing := _missing_module(lines):
+        hint = f"{missing}; {hint}"
+    elif "SIGKILL" in message:
+        hint = f"the system ends programs so when memory runs out; {hint}"
+    return BuildError(_with_lines(message, lines), where=title, hint=hint)
+
+
+def _missing_hook(hook: str, *, backend: str, title: str) -> BuildError:
+    if hook == "build_editable":
+        return BuildError(
+            f"its backend `{backend}` has no hook `build_editable`, so it cannot be installed as editable",
+            where=title,
+            hint="ask for a newer backend in `build-system.requires` (`setuptools>=64`), or install without `-e`",
+        )
+    return BuildError(
+        f"its backend `{backend}` has no hook `{hook}`",
+        where=title,
+        hint="check `build-backend` in `[build-system]`: every backend must have it (PEP 517)",
+    )
+
+
+def _with_lines(message: str, lines: tuple[str, ...]) -> str:
+    return "\n".join((message, *(f"  | {line}" for line in lines)))
+
+
+def _missing_module(lines: tuple[str, ...]) -> str | None:
+    for line in reversed(lines):
+        if match := _MISSING_MODULE.search(line):
+            return f"add what provides `{match['module']}` to `build-system.requires` of the project"
+    return None
+
+
+def _import_hint(lines: tuple[str, ...]) -> str:
+    return _missing_module(lines) or "check `build-backend` and `backend-path` in `[build-system]`"

@@ -1,0 +1,135 @@
+"""The hooks of one project's backend, called through ``build`` and ``pyproject_hooks``."""
+
+import signal
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from miniuv.backend.failure import HookEndedError, hook_failure
+from miniuv.backend.output import HookLog
+from miniuv.errors import BuildError, MiniuvError
+from miniuv.process import Runner
+
+if TYPE_CHECKING:
+    from build import ProjectBuilder
+
+Kind = Literal["wheel", "editable"]
+ConfigSettings = Mapping[str, str | Sequence[str]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hooks:
+    """One backend in one build environment. Each call is one process; nothing is kept between calls."""
+
+    folder: Path
+    python: Path
+    """Of the build environment."""
+    backend: str
+    """For people."""
+    title: str
+    kind: Kind
+    config_settings: ConfigSettings
+    environment: Mapping[str, str]
+    runner: Runner
+    log: HookLog
+
+    def requirements(self, on_line: Callable[[str], None]) -> tuple[str, ...]:
+        """What the backend needs besides ``build-system.requires``; sorted."""
+        hook = f"get_requires_for_build_{self.kind}"
+        with self._translated(hook):
+            return tuple(sorted(self._project(hook, on_line).get_requires_for_build(self.kind, self._settings())))
+
+    def metadata(self, output: Path, on_line: Callable[[str], None]) -> Path | None:
+        """The ``.dist-info`` folder that the backend prepares in ``output``; ``None`` where it has no such hook."""
+        hook = f"prepare_metadata_for_build_{self.kind}"
+        with self._translated(hook):
+            prepared = self._project(hook, on_line).prepare(self.kind, output, self._settings())
+        if prepared is None:
+            return None
+        folder = Path(prepared)
+        if folder.parent != output or not (folder / "METADATA").is_file():
+            raise self._broken(hook, f"answered `{folder.name}`, which is no folder with a METADATA file")
+        return folder
+
+    def wheel(self, output: Path, prepared: Path | None, on_line: Callable[[str], None]) -> Path:
+        """The one wheel that the backend builds in ``output``, which is empty before."""
+        hook = f"build_{self.kind}"
+        with self._translated(hook):
+            metadata = None if prepared is None else str(prepared)
+            project = self._project(hook, on_line)
+            wheel = Path(project.build(self.kind, output, self._settings(), metadata))
+        made = sorted(path.name for path in output.glob("*.whl"))
+        if wheel.parent != output or made != [wheel.name] or wheel.is_symlink() or not wheel.is_file():
+            raise self._broken(hook, f"answered `{wheel.name}` and left {', '.join(made) or 'no wheel'}")
+        return wheel
+
+    def _settings(self) -> dict[str, str | Sequence[str]]:
+        return dict(self.config_settings)
+
+    def _broken(self, hook: str, reason: str) -> BuildError:
+        return BuildError(
+            f"`{self.backend}` broke the contract of `{hook}`: it {reason}",
+            where=self.title,
+            hint=f"this is a defect of the backend; its output is in `{self.log.path}`",
+        )
+
+    def _project(self, hook: str, on_line: Callable[[str], None]) -> "ProjectBuilder":
+        from build import ProjectBuilder, TypoWarning
+        from pyproject_hooks import BuildBackendWarning
+
+        # What backends warn of is for their users' authors, and `pyproject.toml` was read by ourselves already.
+        # Not `catch_warnings`: it changes the filters of other threads while it lasts.
+        warnings.simplefilter("ignore", TypoWarning)
+        warnings.simplefilter("ignore", BuildBackendWarning)
+        return ProjectBuilder(self.folder, str(self.python), partial(self._run, hook, on_line))
+
+    def _run(
+        self,
+        hook: str,
+        on_line: Callable[[str], None],
+        command: Sequence[str],
+        cwd: str | None = None,
+        extra_environ: Mapping[str, str] | None = None,
+    ) -> None:
+        import tempfile
+
+        # Not in the cache: a socket's path may have 107 bytes only.
+        with (
+            tempfile.TemporaryDirectory(prefix="miniuv-", ignore_cleanup_errors=True) as temporary,
+            self.log.listen(hook, on_line) as output,
+        ):
+            environment = {**self.environment, **(extra_environ or {}), "TMPDIR": temporary}
+            completed = self.runner.run(command, cwd=Path(cwd or self.folder), environment=environment, output=output)
+        if completed.returncode:
+            raise HookEndedError(_how_it_ended(completed.returncode))
+
+    @contextmanager
+    def _translated(self, hook: str) -> Iterator[None]:
+        from build import BuildBackendException, BuildException
+
+        try:
+            yield
+        except BuildBackendException as error:
+            cause = error.exception
+            if isinstance(cause, MiniuvError):
+                raise cause from None
+            raise hook_failure(cause, hook=hook, backend=self.backend, title=self.title, log=self.log) from error
+        except BuildException as error:
+            raise BuildError(
+                str(error), where=self.title, hint="check `[build-system]` in its `pyproject.toml`"
+            ) from error
+        except (OSError, TypeError, ValueError) as error:
+            raise hook_failure(error, hook=hook, backend=self.backend, title=self.title, log=self.log) from error
+
+
+def _how_it_ended(returncode: int) -> str:
+    if returncode > 0:
+        return f"exit status {returncode}"
+    try:
+        return f"signal {signal.Signals(-returncode).name}"
+    except ValueError:
+        return f"signal {-returncode}"
