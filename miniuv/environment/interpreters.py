@@ -1,0 +1,219 @@
+"""Find interpreters, and know them."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from miniuv.environment import places, probe
+from miniuv.errors import TargetError
+from miniuv.models.interpreter import Interpreter
+from miniuv.models.request import TargetRequest
+from miniuv.process import Runner
+from miniuv.reporter import Reporter
+
+_RECORD_FORMAT = 1
+
+
+class Records(Protocol):
+    """Where answers are remembered: ``cache.store.Store``."""
+
+    def read_record(self, action: str) -> Mapping[str, object] | None:
+        """Answer the record of ``action``."""
+
+    def write_record(self, action: str, record: Mapping[str, object]) -> None:
+        """Keep ``record``."""
+
+
+class Interpreters:
+    """Describes interpreters, each asked once and remembered in the cache, and picks the one that is meant."""
+
+    def __init__(
+        self, *, runner: Runner, environ: Mapping[str, str], store: Records | None, reporter: Reporter
+    ) -> None:
+        self._runner = runner
+        self._environ = environ
+        self._store = store
+        self._reporter = reporter
+        self._known: dict[Path, Interpreter] = {}
+
+    def describe(self, executable: Path) -> Interpreter:
+        """Answer the facts of ``executable``; ``TargetError`` where it does not start or is too old."""
+        executable = _tidy(executable.absolute().parent) / executable.name
+        if executable not in self._known:
+            self._known[executable] = self._remembered(executable)
+        return self._known[executable]
+
+    def target(self, request: TargetRequest, *, directory: Path, change: bool = True) -> Interpreter:
+        """Answer the Python that ``request`` means.
+
+        With ``change`` it is also checked that miniuv may install there: an environment (or ``--system``), not
+        managed by somebody else (PEP 668), writable.
+        """
+        interpreter = self._requested(request, directory)
+        if change:
+            _check_allowed(interpreter, request)
+            places.check_changeable(interpreter)
+        return interpreter
+
+    def find(self, python: str | None, *, directory: Path) -> Interpreter:
+        """Answer the Python that an environment is made from: by path, by version (the newest fitting), or the usual.
+
+        ``None``: what ``.python-version`` asks for, else the first on PATH that starts.
+        """
+        from miniuv.environment.candidates import version_request
+
+        if python is None:
+            python = self._asked_by_file(directory)
+        if python is None:
+            return next(self._fitting(f">={probe.OLDEST}"))
+        if version_request(python) is not None:
+            return max(self._fitting(python), key=lambda found: found.version)
+        return self.describe(
+            self._executable(python, directory, hint="name a version, an interpreter or an environment")
+        )
+
+    def _requested(self, request: TargetRequest, directory: Path) -> Interpreter:
+        from miniuv.environment.candidates import fits, version_request
+
+        spec = version_request(request.python) if request.python is not None else None
+        if request.python is not None and spec is None:
+            hint = f"make an environment with `miniuv venv {request.python}`"
+            return self.describe(self._executable(request.python, directory, hint=hint))
+        if not request.system and (place := places.active_environment(self._environ, directory)):
+            active = self.describe(places.environment_executable(place.folder, named=str(place.folder)))
+            if spec is None or fits(active, spec):
+                self._reporter.note(f"using the environment `{place.folder}`, found by {place.found_by}")
+                return active
+        if request.python is None and not request.system:
+            raise TargetError(
+                "no environment was found",
+                hint="make one with `miniuv venv`, or name one with `--python PATH`",
+            )
+        return self.find(request.python, directory=directory)
+
+    def _executable(self, text: str, directory: Path, *, hint: str) -> Path:
+        """Understand a path or the name of a program."""
+        path = directory / Path(text).expanduser()
+        if os.path.isdir(path):
+            return places.environment_executable(path, named=text)
+        if os.path.lexists(path):
+            return path
+        program = shutil.which(text, path=self._environ.get("PATH")) if os.sep not in text else None
+        if program is None:
+            raise TargetError(f"there is no `{text}`", hint=hint)
+        return Path(program)
+
+    def _asked_by_file(self, directory: Path) -> str | None:
+        """Read the nearest ``.python-version``; names that only pyenv can understand are passed over."""
+        from miniuv.environment.candidates import version_request
+
+        for file in (parent / ".python-version" for parent in (directory, *directory.parents)):
+            try:
+                lines = [line.strip() for line in file.read_text("utf-8", "replace").splitlines()]
+            except OSError:
+                continue
+            asked = next((line for line in lines if line and not line.startswith("#")), "")
+            if version_request(asked) is not None:
+                self._reporter.note(f"`{file}` asks for Python {asked}")
+                return asked
+            self._reporter.note(f"`{file}` names no version: ignored")
+        return None
+
+    def _fitting(self, text: str) -> Iterator[Interpreter]:
+        """Yield the installations that fit a version request; ``TargetError`` with the reasons where none does."""
+        from miniuv.environment.candidates import candidates, fits, version_request
+
+        spec = version_request(text)
+        assert spec is not None
+        skipped: list[str] = []
+        found = False
+        for executable in candidates(spec, self._environ):
+            try:
+                interpreter = self.describe(executable)
+                if interpreter.prefix != interpreter.base_prefix:
+                    interpreter = self.describe(interpreter.real_executable)
+            except TargetError as error:
+                skipped.append(error.message)
+                self._reporter.note(f"skipped: {error.message}")
+                continue
+            if fits(interpreter, spec):
+                found = True
+                yield interpreter
+        if not found:
+            reasons = f"; skipped: {', '.join(skipped)}" if skipped else ""
+            raise TargetError(
+                f"no Python fits `{text}`{reasons}",
+                hint="install it, or name an interpreter by its path with `--python PATH`",
+            )
+
+    def _remembered(self, executable: Path) -> Interpreter:
+        action = _action(executable) if self._store is not None else None
+        if self._store is not None and action is not None:
+            answer = (self._store.read_record(action) or {}).get("answer")
+            if isinstance(answer, str):
+                try:
+                    return probe.read(probe.Answer(answer), executable=executable)
+                except TargetError:
+                    self._reporter.note(f"what the cache has of `{executable}` is no use: asked again")
+        fresh = probe.ask(executable, runner=self._runner, environ=self._environ)
+        interpreter = probe.read(fresh, executable=executable)
+        # A shim starts another interpreter tomorrow: only what named itself is remembered.
+        is_itself = os.path.realpath(interpreter.executable) == os.path.realpath(executable)
+        if self._store is not None and action is not None and is_itself:
+            self._store.write_record(action, {"answer": fresh})
+        return interpreter
+
+
+def _tidy(folder: Path) -> Path:
+    """Drop ``..`` from a path that ends up in shebangs; other links stay, for they are how the user calls the place."""
+    plain = Path(os.path.abspath(folder))
+    return plain if os.path.realpath(plain) == os.path.realpath(folder) else folder.resolve()
+
+
+def _action(executable: Path) -> str | None:
+    """Name everything that an answer depends on: this machine, the file behind the links, the environment's own."""
+    import packaging
+
+    try:
+        libc = os.confstr("CS_GNU_LIBC_VERSION")
+    except (AttributeError, ValueError, OSError):
+        libc = None
+    files = (executable, executable.parent / "pyvenv.cfg", executable.parent.parent / "pyvenv.cfg")
+    stats = [_stat(file) for file in files]
+    if stats[0] is None:
+        return None
+    return json.dumps(
+        {
+            "kind": "interpreter",
+            "format": _RECORD_FORMAT,
+            "packaging": packaging.__version__,
+            "machine": [*os.uname(), libc],
+            "executable": str(executable),
+            "real": os.path.realpath(executable),
+            "stats": stats,
+        }
+    )
+
+
+def _stat(file: Path) -> list[int] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns, status.st_ino]
+
+
+def _check_allowed(interpreter: Interpreter, request: TargetRequest) -> None:
+    if not interpreter.is_environment and not request.system:
+        raise TargetError(
+            f"`{interpreter.executable}` belongs to no environment",
+            hint="make one with `miniuv venv`, or pass `--system` to install there all the same",
+        )
+    if interpreter.externally_managed is not None and not request.break_system_packages:
+        raise TargetError(
+            f"`{interpreter.prefix}` is managed by something else:\n{interpreter.externally_managed}",
+            hint="make an environment with `miniuv venv`; `--break-system-packages` goes on, at your own risk",
+        )
