@@ -6,8 +6,9 @@ A module imports only its own room or a strictly lower layer; ``tests/test_archi
 ====================  =====  ================================================================================
 Room                  Layer  One line
 ====================  =====  ================================================================================
-``cli``               11     Command line to request; one module per command; the only place that exits
-``pipeline``          10     The composition root: builds the things, runs the steps in order
+``cli``               12     Command line to request; one module per command; the only place that exits
+``pipeline``          11     The steps of a command, in order
+``workshop``          10     The composition root: puts the things together
 ``resolve``           9      ``InstallRequest`` to ``Resolution``, through resolvelib; conflicts in sentences
 ``plan``              9      ``Resolution`` and installed distributions to ``Plan``; pure
 ``prepare``           9      ``Plan`` to ``PreparedWheel`` s, many at once

@@ -11,6 +11,7 @@
     ├── TargetError                 no usable target environment or interpreter
     ├── GitError
     ├── PackageIndexError           an index that does not answer as it should
+    │   └── OfflineError            what is asked for is not in the cache, and the network is switched off
     ├── HashMismatchError
     ├── ArchiveError                a wheel or sdist that breaks a rule
     ├── MetadataError               core metadata that cannot be read
@@ -31,6 +32,8 @@ class MiniuvError(Exception):
     """
 
     exit_code = 1
+    usual_hint: str | None = None
+    """What to do about this kind of error, where the one who raises it knows nothing better."""
 
     def __init__(self, message: str, *, where: str | None = None, hint: str | None = None) -> None:
         super().__init__(message)
@@ -57,53 +60,83 @@ class Interrupted(MiniuvError):  # noqa: N818  # it is what happened, not what f
 class SettingsError(MiniuvError):
     """A setting has a value that it cannot have."""
 
+    usual_hint = "change it there; `miniuv COMMAND --help` lists the options"
+
 
 class RequirementError(MiniuvError):
     """A requirement cannot be read, or asks for what is not supported."""
+
+    usual_hint = "a requirement reads `name>=1`, `name @ URL` or a path"
 
 
 class ProjectError(MiniuvError):
     """A project folder or its ``pyproject.toml`` cannot be used."""
 
+    usual_hint = "mend the file, and run the command again"
+
 
 class TargetError(MiniuvError):
     """There is no usable target environment or interpreter."""
+
+    usual_hint = "make an environment with `miniuv venv`, or name one with `--python PATH`"
 
 
 class GitError(MiniuvError):
     """git failed, or a repository does not hold what was asked for."""
 
+    usual_hint = "try the same with `git ls-remote URL`"
+
 
 class PackageIndexError(MiniuvError):
     """A package index or a download does not answer as it should."""
+
+    usual_hint = "try again, or name another index with `--index-url`; `-v` tells more"
+
+
+class OfflineError(PackageIndexError):
+    """The network is switched off, and the cache does not hold what is asked for."""
 
 
 class HashMismatchError(MiniuvError):
     """Bytes differ from the hash that was promised for them."""
 
+    usual_hint = "if the file is known to have changed, take the new hash from a source that you trust"
+
 
 class ArchiveError(MiniuvError):
     """A wheel or an sdist breaks a rule of its format, or is not safe to unpack."""
+
+    usual_hint = "tell its author, or choose another version"
 
 
 class MetadataError(MiniuvError):
     """Core metadata cannot be read."""
 
+    usual_hint = "tell its author, or choose another version"
+
 
 class BuildError(MiniuvError):
     """A build backend failed or broke its contract."""
+
+    usual_hint = "the log has everything that the backend said"
 
 
 class ResolutionError(MiniuvError):
     """No set of candidates satisfies every requirement."""
 
+    usual_hint = "change one of the requirements"
+
 
 class InstallError(MiniuvError):
     """The environment could not be changed; it is as it was."""
 
+    usual_hint = "mend the cause, and run the command again: the environment is as it was"
+
 
 class CacheError(MiniuvError):
     """The cache cannot be used."""
+
+    usual_hint = "choose another folder with `--cache-dir`"
 
 
 class LockOrderError(CacheError):

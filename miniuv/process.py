@@ -42,7 +42,7 @@ class Runner(Protocol):
         r"""Run ``argv`` and wait.
 
         ``environment`` replaces the whole environment. ``output`` receives stdout and stderr together.
-        ``on_line`` hears every line of stderr as it comes (``\\r`` ends a line too). ``timeout`` is in seconds.
+        ``on_line`` hears every line of stderr as it comes (``\r`` ends a line too). ``timeout`` is in seconds.
 
         Raises ``FileNotFoundError`` where there is no such program, ``TimeoutError`` when time is up (the
         program and its children are ended first).

@@ -4,10 +4,13 @@ The engine never prints. ``report/`` turns these events into lines and a live st
 ``Reporter`` and keeps what it was told.
 """
 
+import time
 from dataclasses import dataclass
 from typing import Literal
 
-ActivityKind = Literal["fetch", "download", "metadata", "build", "unpack", "resolve", "prepare", "install", "compile"]
+ActivityKind = Literal[
+    "fetch", "download", "metadata", "build", "unpack", "resolve", "prepare", "install", "uninstall", "compile"
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +52,9 @@ class Reporter:
     def progress(self, activity: Activity, detail: str) -> None:
         """The last word of ``activity``: a line of git's progress, of a backend's output, bytes so far."""
 
+    def counted(self, kind: ActivityKind, count: int, seconds: float) -> None:
+        """A step of the command is done: ``count`` packages in ``seconds``."""
+
     def waiting(self, notice: WaitNotice) -> None:
         """A wait goes on; told after 1 s, 10 s, 30 s and then every minute."""
 
@@ -68,16 +74,34 @@ class activity:  # noqa: N801  # reads as a statement: ``with activity(reporter,
         self._began = 0.0
 
     def __enter__(self) -> Activity:
-        import time
-
         self._began = time.monotonic()
         self._reporter.started(self._activity)
         return self._activity
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        import time
-
         if kind is None:
             self._reporter.finished(self._activity, time.monotonic() - self._began)
         else:
             self._reporter.failed(self._activity)
+
+
+class counted:  # noqa: N801  # reads as a statement: ``with counted(reporter, "install", 3):``
+    """One step of a command as an activity, whose count of packages is told when it ended well."""
+
+    def __init__(self, reporter: Reporter, kind: ActivityKind, count: int = 0) -> None:
+        self.count = count
+        """May be set while the step runs."""
+        self._reporter = reporter
+        self._kind = kind
+        self._activity = activity(reporter, kind, "")
+        self._began = 0.0
+
+    def __enter__(self) -> "counted":
+        self._began = time.monotonic()
+        self._activity.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._activity.__exit__(kind)
+        if kind is None:
+            self._reporter.counted(self._kind, self.count, time.monotonic() - self._began)

@@ -12,6 +12,7 @@ _SECRET_PARAMETER = re.compile(
     r"(?P<key>[?&;](?:[\w-]*token|access_key|api_?key|password|secret|sig|signature|auth)=)[^&#\s'\"]+",
     re.IGNORECASE,
 )
+_BLANK_OR_CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _HARMLESS_USERS = ("", "git")
 
 
@@ -42,7 +43,7 @@ class Url:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read ``text``; raises ``RequirementError`` where it is no address."""
-        if any(ord(character) < 0x21 or ord(character) == 0x7F for character in text):
+        if _BLANK_OR_CONTROL.search(text):
             raise RequirementError(f"`{redact(text)!r}` is no URL: it contains a blank or a control character")
         try:
             parts = urlsplit(text)

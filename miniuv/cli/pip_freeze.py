@@ -1,0 +1,42 @@
+"""``miniuv pip freeze``."""
+
+import argparse
+
+from miniuv.cli.context import Context
+from miniuv.cli.inspection import look
+from miniuv.cli.options import add_target
+from miniuv.models.installed import InstalledDistribution
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """See ``Command``."""
+    parser.add_argument("--exclude-editable", action="store_true")
+    parser.add_argument("--exclude", metavar="NAME", action="append", default=[])
+    add_target(parser)
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    """See ``Command``."""
+    from packaging.utils import canonicalize_name
+
+    _, installed = look(arguments, context)
+    excluded = set(map(canonicalize_name, arguments.exclude))
+    for distribution in installed:
+        if distribution.name in excluded:
+            continue
+        if arguments.exclude_editable and distribution.editable_location is not None:
+            continue
+        context.write(frozen(distribution))
+    return 0
+
+
+def frozen(distribution: InstalledDistribution) -> str:
+    """The requirement that installs ``distribution`` again: an editable by its folder, git by its commit."""
+    from miniuv.report.outcome import direct_url_text
+
+    name, version = distribution.metadata.display_name, distribution.metadata.version
+    if (location := distribution.editable_location) is not None:
+        return f"-e {location}"
+    if distribution.direct_url is not None:
+        return f"{name} @ {direct_url_text(distribution.direct_url)}"
+    return f"{name}=={version}"

@@ -1,0 +1,97 @@
+"""``miniuv pip install``."""
+
+import argparse
+
+from miniuv.cli.context import Context
+from miniuv.cli.options import add_index, add_target, target_request
+from miniuv.errors import UsageError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """See ``Command``."""
+    parser.add_argument("requirements", nargs="*", metavar="REQUIREMENT", help="`name>=1`, a URL or a path")
+    what = parser.add_argument_group("what to install")
+    what.add_argument(
+        "-e", "--editable", metavar="PATH", action="append", default=[], help="`path` or `path[extra]`, again and again"
+    )
+    what.add_argument("-r", "--requirement", "--requirements", metavar="FILE", action="append", default=[])
+    what.add_argument(
+        "-c", "--constraint", "--constraints", metavar="FILE", action="append", default=[], help="limits versions only"
+    )
+    what.add_argument("--no-deps", action="store_true", help="what is named and nothing else")
+    what.add_argument("--pre", action="store_true", help="accept pre-releases")
+    what.add_argument("--no-build", action="store_true", help="wheels only, but for editables")
+    what.add_argument("--only-binary", metavar="NAMES", help="`:all:` is the same as --no-build")
+    how = parser.add_argument_group("how to install")
+    how.add_argument("-U", "--upgrade", action="store_true", help="newest versions, whatever is installed")
+    how.add_argument("-P", "--upgrade-package", metavar="NAME", action="append", default=[])
+    how.add_argument("--reinstall", "--force-reinstall", action="store_true", help="install again what is there")
+    how.add_argument("--reinstall-package", metavar="NAME", action="append", default=[])
+    how.add_argument(
+        "--compile", "--compile-bytecode", dest="compile", action="store_true", help="compile to bytecode, in parallel"
+    )
+    how.add_argument("--no-compile", "--no-compile-bytecode", dest="compile", action="store_false")
+    how.add_argument("--strict", action="store_true", help="refuse packages that write the same file")
+    how.add_argument("--force", action="store_true", help="overwrite files that belong to no package")
+    how.add_argument("--dry-run", action="store_true", help="say what would be done")
+    how.add_argument("--explain", action="store_true", help="say why each package is installed")
+    for refused in ("--user", "--target", "--prefix", "--root"):
+        parser.add_argument(refused, nargs="?", const="", help=argparse.SUPPRESS)
+    add_target(parser, change=True)
+    add_index(parser)
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    """See ``Command``."""
+    from packaging.utils import canonicalize_name
+
+    from miniuv.models.request import InstallOptions, InstallRequest
+    from miniuv.pipeline import install
+    from miniuv.report.outcome import reason_lines
+
+    _check(arguments)
+    request = InstallRequest(
+        requirements=tuple(arguments.requirements),
+        editables=tuple(arguments.editable),
+        requirement_files=tuple(arguments.requirement),
+        constraint_files=tuple(arguments.constraint),
+        target=target_request(arguments),
+        options=InstallOptions(
+            upgrade=arguments.upgrade,
+            upgrade_packages=frozenset(map(canonicalize_name, arguments.upgrade_package)),
+            reinstall=arguments.reinstall,
+            reinstall_packages=frozenset(map(canonicalize_name, arguments.reinstall_package)),
+            no_deps=arguments.no_deps,
+            compile_bytecode=arguments.compile,
+            dry_run=arguments.dry_run,
+            prereleases=arguments.pre,
+            force=arguments.force,
+            strict=arguments.strict,
+            no_build=arguments.no_build or arguments.only_binary == ":all:",
+        ),
+        directory=context.directory,
+    )
+    with context.session(arguments) as session:
+        outcome = install(request, session)
+    if arguments.explain or arguments.verbose:
+        for line in reason_lines(outcome):
+            context.reporter.line(line)
+    context.reporter.outcome(outcome)
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if not (arguments.requirements or arguments.editable or arguments.requirement):
+        raise UsageError(
+            "there is nothing to install", hint="name a requirement, `-e PATH` or `-r FILE`; `.` is the current folder"
+        )
+    for option, instead in (
+        ("user", "make an environment with `miniuv venv`"),
+        ("target", "make an environment with `miniuv venv`"),
+        ("prefix", "name the environment with `--python`"),
+        ("root", "name the environment with `--python`"),
+    ):
+        if getattr(arguments, option) is not None:
+            raise UsageError(f"`--{option}` is not supported: miniuv installs into environments", hint=instead)
+    if arguments.only_binary not in (None, ":all:", ":none:"):
+        raise UsageError("`--only-binary` takes `:all:` or `:none:`")

@@ -1,0 +1,84 @@
+"""The steps of a command, in order: find, read, resolve, plan, prepare, commit."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+from miniuv.environment.installed import fingerprint, installed_distributions
+from miniuv.install.stage import staged_plan
+from miniuv.install.transaction import apply_plan, commit_plan
+from miniuv.models.outcome import Outcome
+from miniuv.models.plan import Plan, PlannedRemoval
+from miniuv.models.request import InstallOptions, InstallRequest, TargetRequest
+from miniuv.reporter import counted
+from miniuv.resolve.gather import ask, names_of, read_inputs
+from miniuv.workshop import Session, Workshop
+
+
+def install(request: InstallRequest, session: Session) -> Outcome:
+    """Install what ``request`` asks for: find, read, resolve, plan, prepare, and only then change anything."""
+    options, reporter = request.options, session.reporter
+    interpreter = session.interpreters.target(request.target, directory=session.directory)
+    inputs = read_inputs(request, constraint_files=session.settings.constraint_files, environ=session.environ)
+    with Workshop.open(session, interpreter, options, inputs) as workshop:
+        asked = ask(inputs, catalog=workshop.catalog, interpreter=interpreter, directory=session.directory)
+        while True:
+            seen = fingerprint(interpreter)
+            installed = installed_distributions(interpreter, reporter=reporter)
+            outcome = workshop.plan(asked, installed, options)
+            if options.dry_run or outcome.plan.is_empty:
+                return outcome
+            prepared = workshop.prepare(outcome.plan)
+            with (
+                staged_plan(
+                    prepared,
+                    interpreter=interpreter,
+                    compile_modules=options.compile_bytecode,
+                    link_mode=session.settings.link_mode,
+                    runner=session.runner,
+                    reporter=reporter,
+                ) as staged,
+                session.environment_lock(interpreter),
+            ):
+                # Another run that came first has changed what the plan was made for: each turn of this loop
+                # means that somebody else's transaction was committed.
+                if fingerprint(interpreter) == seen:
+                    with counted(reporter, "install", len(prepared)):
+                        commit_plan(staged, outcome.plan.removals, options=options, reporter=reporter)
+                    return outcome
+
+
+def uninstall(
+    names: Sequence[str], *, files: Sequence[str], target: TargetRequest, session: Session, dry_run: bool
+) -> Outcome:
+    """Remove the distributions called ``names`` or named in ``files``; those that are not there are warned about."""
+    interpreter = session.interpreters.target(target, directory=session.directory)
+    request = InstallRequest(
+        requirements=tuple(names),
+        requirement_files=tuple(files),
+        target=target,
+        options=InstallOptions(dry_run=dry_run),
+        directory=session.directory,
+    )
+    inputs = read_inputs(request, constraint_files=(), environ=session.environ)
+    wanted = names_of(inputs, interpreter=interpreter, directory=session.directory)
+    with nullcontext() if dry_run else session.environment_lock(interpreter):
+        installed = installed_distributions(interpreter, reporter=session.reporter)
+        for name in sorted(wanted - {distribution.name for distribution in installed}):
+            session.reporter.warning(f"`{name}` is not installed, so it is not removed")
+        removals = tuple(
+            PlannedRemoval(installed=distribution, reason="asked for")
+            for distribution in installed
+            if distribution.name in wanted
+        )
+        if removals and not dry_run:
+            with counted(session.reporter, "uninstall", len(removals)):
+                apply_plan(
+                    (),
+                    removals,
+                    interpreter=interpreter,
+                    options=request.options,
+                    link_mode=session.settings.link_mode,
+                    runner=session.runner,
+                    reporter=session.reporter,
+                )
+    return Outcome(plan=Plan(removals=removals), dry_run=dry_run)

@@ -1,0 +1,80 @@
+"""``Outcome`` to the lines that end a command, as users of uv know them; pure."""
+
+from collections.abc import Iterator
+
+from packaging.direct_url import DirectUrl
+
+from miniuv.models.installed import InstalledDistribution
+from miniuv.models.outcome import Outcome
+from miniuv.models.plan import PlannedInstall
+from miniuv.models.source import DirectorySource, IndexFile
+from miniuv.report.style import Style
+from miniuv.report.words import packages
+
+
+def change_lines(outcome: Outcome, *, style: Style) -> Iterator[str]:
+    """One line a change, by name: ``+ name==version (from …)``, ``- name==version``, ``~`` for the same again."""
+    changes: list[tuple[str, int, str]] = []
+    for planned in outcome.plan.installs:
+        new = _version(planned.candidate.version, _place(planned))
+        same = False
+        for old in planned.replaces:
+            shown = _version(old.metadata.version, _installed_place(old))
+            if old.metadata.version == planned.candidate.version and _installed_place(old) == _place(planned):
+                same = True
+            else:
+                changes.append((old.name, 0, f" {style('-', 'red')} {style(old.name, 'bold')}{shown}"))
+        mark = style("~", "yellow") if same else style("+", "green")
+        name = planned.candidate.name
+        changes.append((name, 1, f" {mark} {style(name, 'bold')}{new}"))
+    for removal in outcome.plan.removals:
+        old = removal.installed
+        shown = _version(old.metadata.version, _installed_place(old))
+        changes.append((old.name, 0, f" {style('-', 'red')} {style(old.name, 'bold')}{shown}"))
+    for _, _, line in sorted(changes):
+        yield line
+
+
+def reason_lines(outcome: Outcome) -> Iterator[str]:
+    """Why each package is installed, reinstalled or removed."""
+    for planned in outcome.plan.installs:
+        yield f"{planned.kind} {planned.candidate}: {planned.reason}"
+    for removal in outcome.plan.removals:
+        yield f"remove {removal.installed}: {removal.reason}"
+
+
+def summary_lines(outcome: Outcome, *, style: Style) -> Iterator[str]:
+    """What would be done by a dry run."""
+    plan = outcome.plan
+    removed = len(plan.removals) + sum(len(planned.replaces) for planned in plan.installs)
+    if plan.is_empty:
+        yield style("Would make no changes", "bold")
+    if plan.installs:
+        yield style(f"Would download or build {packages(len(plan.installs))}", "dim")
+    if removed:
+        yield style(f"Would uninstall {packages(removed)}", "dim")
+    if plan.installs:
+        yield style(f"Would install {packages(len(plan.installs))}", "dim")
+
+
+def _version(version: object, place: str | None) -> str:
+    return f"=={version} (from {place})" if place else f"=={version}"
+
+
+def _place(planned: PlannedInstall) -> str | None:
+    source = planned.candidate.source
+    if isinstance(source, IndexFile | InstalledDistribution):
+        return None
+    return source.path.as_uri() if isinstance(source, DirectorySource) else str(source)
+
+
+def _installed_place(distribution: InstalledDistribution) -> str | None:
+    return direct_url_text(distribution.direct_url) if distribution.direct_url is not None else None
+
+
+def direct_url_text(direct_url: DirectUrl) -> str:
+    """The form that pip reads again: ``git+https://host/repo@<commit>#subdirectory=sub``."""
+    text = direct_url.url
+    if direct_url.vcs_info is not None:
+        text = f"{direct_url.vcs_info.vcs}+{text}@{direct_url.vcs_info.commit_id}"
+    return f"{text}#subdirectory={direct_url.subdirectory}" if direct_url.subdirectory else text

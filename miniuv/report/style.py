@@ -1,0 +1,33 @@
+"""Colour or not: one decision, a handful of styles."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TextIO
+
+ColorChoice = Literal["auto", "always", "never"]
+
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """Marks text up, or leaves it alone."""
+
+    colored: bool
+
+    def __call__(self, text: str, *names: str) -> str:
+        """``text`` in the given styles: ``style("error", "red", "bold")``."""
+        if not self.colored:
+            return text
+        return f"\x1b[{';'.join(_CODES[name] for name in names)}m{text}\x1b[0m"
+
+
+def wants_color(choice: ColorChoice, stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """``NO_COLOR`` wins over everything but an explicit ``--color``; ``FORCE_COLOR`` over the terminal."""
+    if choice != "auto":
+        return choice == "always"
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR") or environ.get("CLICOLOR_FORCE"):
+        return True
+    return stream.isatty() and environ.get("TERM") != "dumb"

@@ -1,0 +1,119 @@
+"""What a candidate needs: its metadata, read for the target."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from miniuv.errors import MetadataError, ResolutionError
+from miniuv.models.installed import InstalledDistribution
+from miniuv.models.interpreter import Interpreter
+from miniuv.models.metadata import CoreMetadata
+from miniuv.models.requirement import Origin, Requirement
+from miniuv.models.resolution import Candidate
+from miniuv.models.source import DirectorySource, IndexFile
+from miniuv.project.requirements import parse_requirement
+from miniuv.reporter import Reporter
+from miniuv.resolve.terms import Impossible, Pick, Same, Term, wants_of
+from miniuv.sources.catalog import Catalog
+from miniuv.sources.once import Once
+
+
+class Dependencies:
+    """The edges of the graph."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        interpreter: Interpreter,
+        directory: Path,
+        reporter: Reporter,
+        follow: bool,
+        announce: Callable[[Sequence[Term]], None],
+    ) -> None:
+        """``follow`` is false for ``--no-deps``; ``announce`` hears of new terms, to fetch ahead."""
+        self._catalog = catalog
+        self._interpreter = interpreter
+        self._directory = directory
+        self._reporter = reporter
+        self._follow = follow
+        self._announce = announce
+        self._terms = Once(self._read, label=lambda pick: str(pick.candidate))
+
+    def of(self, pick: Pick) -> Sequence[Term]:
+        """What ``pick`` needs; one ``Impossible`` where it cannot be used."""
+        terms = self._terms(pick)
+        self._announce(terms)
+        return terms
+
+    def metadata(self, candidate: Candidate) -> CoreMetadata:
+        """The metadata of ``candidate``, from wherever it is cheapest."""
+        if isinstance(candidate.source, InstalledDistribution):
+            return candidate.source.metadata
+        return self._catalog.metadata(candidate.source)
+
+    def _read(self, pick: Pick) -> Sequence[Term]:
+        candidate = pick.candidate
+        same: list[Term] = [Same(candidate)] if pick.extra else []
+        try:
+            metadata = self.metadata(candidate)
+        except MetadataError as error:
+            if not isinstance(candidate.source, IndexFile):
+                raise
+            return [Impossible(candidate, f"has metadata that cannot be read: {error}")]
+        if problem := self._python_problem(candidate, metadata):
+            return [problem]
+        if pick.extra and pick.extra not in metadata.provides_extra:
+            self._reporter.warning(f"`{candidate}` does not provide the extra `{pick.extra}`")
+            return same
+        if not self._follow:
+            return same
+        origin = Origin(
+            place=self._place(candidate, metadata),
+            requirer=f"{metadata.display_name} {metadata.version}",
+            trusted=_is_trusted(candidate),
+        )
+        return [*same, *(term for wanted in self._requirements(metadata, pick, origin) for term in wants_of(wanted))]
+
+    def _requirements(self, metadata: CoreMetadata, pick: Pick, origin: Origin) -> list[Requirement]:
+        source = pick.candidate.source
+        base = source.path if isinstance(source, DirectorySource) else self._directory
+        extras = frozenset({pick.extra} if pick.extra else ())
+        found = []
+        for text in metadata.requires_dist:
+            # What holds without any extra belongs to the distribution itself, not to each of its extras.
+            if pick.extra and "extra" not in text:
+                continue
+            wanted = parse_requirement(text, origin=origin, base=base, markers=self._interpreter.markers, extras=extras)
+            if isinstance(wanted, Requirement):
+                found.append(wanted)
+        return found
+
+    def _python_problem(self, candidate: Candidate, metadata: CoreMetadata) -> Impossible | None:
+        needed, target = metadata.requires_python, self._interpreter.version
+        if needed is None or needed.contains(target, prereleases=True):
+            return None
+        reason = f"requires Python {needed}, but the target is Python {target}"
+        if isinstance(candidate.source, IndexFile):
+            return Impossible(candidate, reason)
+        raise ResolutionError(
+            f"`{metadata.display_name} {metadata.version}` {reason} ({self._interpreter.executable})",
+            where=self._place(candidate, metadata),
+            hint=f"choose another interpreter: `miniuv venv --python '{needed}'`, or `--python`",
+        )
+
+    def _place(self, candidate: Candidate, metadata: CoreMetadata) -> str:
+        if not isinstance(candidate.source, DirectorySource):
+            return f"{metadata.display_name} {metadata.version}"
+        folder = candidate.source.path
+        relative = os.path.relpath(folder, self._directory)
+        shown = Path(relative) if not relative.startswith("..") else folder
+        name = "pyproject.toml" if (folder / "pyproject.toml").exists() else "setup.py"
+        return str(shown / name)
+
+
+def _is_trusted(candidate: Candidate) -> bool:
+    """Only what the user pointed at may point at further places: an index package may not."""
+    if isinstance(candidate.source, InstalledDistribution):
+        return candidate.source.direct_url is not None
+    return not isinstance(candidate.source, IndexFile)

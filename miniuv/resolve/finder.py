@@ -1,0 +1,95 @@
+"""Candidates that come from an index, best first, and why there are none."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName
+
+from miniuv.index.package_index import PackageIndex
+from miniuv.index.select import Selection, admissible, rejection_lines, select
+from miniuv.models.interpreter import Interpreter
+from miniuv.models.requirement import Requirement
+from miniuv.models.resolution import Candidate
+from miniuv.models.source import IndexFile
+from miniuv.sources.once import Once
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shortfall:
+    """Why an index has nothing that fits."""
+
+    message: str
+    """Continues a sentence: ``… requires foo>=9, but <message>``."""
+    details: tuple[str, ...] = ()
+    hint: str | None = None
+
+
+class Finder:
+    """The index, seen from one target."""
+
+    def __init__(
+        self, *, index: PackageIndex, interpreter: Interpreter, no_build: bool = False, prereleases: bool = False
+    ) -> None:
+        self._index = index
+        self._interpreter = interpreter
+        self._no_build = no_build
+        self._prereleases = prereleases
+        self._selections = Once(self._select)
+
+    def candidates(
+        self, name: NormalizedName, specifier: SpecifierSet, hashes: frozenset[str] = frozenset()
+    ) -> Iterator[Candidate]:
+        """The versions that ``specifier`` admits, newest first; with ``hashes``, only files that have one."""
+        selection = self._selections(name)
+        for version in admissible(selection, specifier, prereleases=self._prereleases):
+            files = [selection.best(version), *selection.versions[version]]
+            file = next((file for file in files if not hashes or _has_hash(file, hashes)), None)
+            if file is not None:
+                yield Candidate(name=name, version=version, source=file, hashes=hashes)
+
+    def rejections(self, name: NormalizedName) -> list[str]:
+        """Why files of ``name`` cannot be used here, the most frequent reasons first."""
+        return rejection_lines(self._selections(name).rejections)
+
+    def shortfall(self, name: NormalizedName, requirements: Sequence[Requirement]) -> Shortfall:
+        """Say why nothing fits all of ``requirements``."""
+        selection = self._selections(name)
+        details = tuple(self.rejections(name))
+        if not selection.versions and not selection.rejections:
+            return Shortfall(
+                message=f"`{name}` is on none of the indexes",
+                hint="check the spelling, or name the index that has it with `--index-url` or `--extra-index-url`",
+            )
+        if not selection.versions:
+            hint = "look for a release that supports this Python, or choose another one with `--python`"
+            return Shortfall(message=f"no file of `{name}` can be used here", details=details, hint=hint)
+        specifier = SpecifierSet()
+        for requirement in requirements:
+            specifier &= requirement.specifier
+        fitting = list(specifier.filter(selection.versions, prereleases=True))
+        if fitting and all(selection.is_yanked(version) for version in fitting):
+            return Shortfall(
+                message=f"the only versions that fit have been yanked: {_listed(fitting)}",
+                hint=f"pin it to use it all the same: `{name}=={fitting[0]}`",
+            )
+        if fitting and any(requirement.hashes for requirement in requirements):
+            return Shortfall(message="no file that fits has one of the given hashes", hint="check the `--hash` options")
+        return Shortfall(
+            message=f"the versions that can be used here are {_listed(list(selection.versions))}",
+            details=tuple(line for line in details if "Python" in line),
+            hint="ask for one of these versions, or name another index with `--extra-index-url`",
+        )
+
+    def _select(self, name: NormalizedName) -> Selection:
+        files = self._index.files(name)
+        return select(files, name=name, interpreter=self._interpreter, no_build=self._no_build)
+
+
+def _has_hash(file: IndexFile, hashes: frozenset[str]) -> bool:
+    return any(f"{algorithm}:{digest}" in hashes for algorithm, digest in file.hashes.items())
+
+
+def _listed(versions: Sequence[object], *, limit: int = 8) -> str:
+    shown = ", ".join(str(version) for version in versions[:limit])
+    return f"{shown} and {len(versions) - limit} more" if len(versions) > limit else shown

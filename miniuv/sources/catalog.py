@@ -1,0 +1,45 @@
+"""All kinds of source behind one door."""
+
+from miniuv.models.metadata import CoreMetadata
+from miniuv.models.source import ArchiveSource, DirectorySource, DirectSource, GitSource, PinnedGit, PinnedSource
+from miniuv.models.wheel import UnpackedWheel
+from miniuv.sources.archive import Archives
+from miniuv.sources.directory import Directories
+from miniuv.sources.git import GitSources
+
+
+class Catalog:
+    """Answers for every ``PinnedSource`` by its kind."""
+
+    def __init__(self, *, archives: Archives, directories: Directories, git: GitSources) -> None:
+        self._archives = archives
+        self._directories = directories
+        self._git = git
+
+    def pin(self, source: DirectSource) -> PinnedSource:
+        """What was asked for, made exact: a git ref becomes a commit, once a run."""
+        return self._git.pin(source) if isinstance(source, GitSource) else source
+
+    def metadata(self, pinned: PinnedSource) -> CoreMetadata:
+        """See ``Source.metadata``."""
+        match pinned:
+            case DirectorySource():
+                return self._directories.metadata(pinned)
+            case PinnedGit():
+                return self._git.metadata(pinned)
+            case _:
+                return self._archives.metadata(pinned)
+
+    def wheel(self, pinned: PinnedSource) -> UnpackedWheel:
+        """See ``Source.wheel``."""
+        match pinned:
+            case DirectorySource():
+                return self._directories.wheel(pinned)
+            case PinnedGit():
+                return self._git.wheel(pinned)
+            case _:
+                return self._archives.wheel(pinned)
+
+    def archive_digest(self, pinned: PinnedSource) -> str | None:
+        """The sha256 of a direct archive's bytes, for its ``direct_url.json``."""
+        return self._archives.download(pinned).sha256 if isinstance(pinned, ArchiveSource) else None

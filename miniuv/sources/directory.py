@@ -1,0 +1,61 @@
+"""Project folders on this machine, editable or not."""
+
+import uuid
+
+from miniuv.backend.builder import Builder
+from miniuv.cache.jobs import Job, JobRunner
+from miniuv.cache.store import Store
+from miniuv.models.metadata import CoreMetadata
+from miniuv.models.source import DirectorySource
+from miniuv.models.wheel import UnpackedWheel
+from miniuv.project.pyproject import Pyproject, static_metadata
+from miniuv.sources.folder import read_project
+from miniuv.sources.once import Once
+from miniuv.sources.wheels import Wheels, wheel_metadata
+
+
+class Directories:
+    """The ``Source`` of ``DirectorySource``.
+
+    A folder is built anew in every run, in place, one build at a time per folder on this machine: backends
+    write into the tree (``egg-info``, ``build``), and nothing tells yet what a build has read.
+    """
+
+    def __init__(self, *, store: Store, jobs: JobRunner, builder: Builder, wheels: Wheels) -> None:
+        self._store = store
+        self._jobs = jobs
+        self._builder = builder
+        self._wheels = wheels
+        self._project = Once(_read)
+        self.metadata = Once(self._metadata)
+        self.wheel = Once(self._wheel)
+
+    def _metadata(self, pinned: DirectorySource) -> CoreMetadata:
+        # Where the metadata is dynamic, the wheel is built at once: it is needed anyway, and one run of the
+        # backend less.
+        return static_metadata(self._project(pinned)) or wheel_metadata(self.wheel(pinned))
+
+    def _wheel(self, pinned: DirectorySource) -> UnpackedWheel:
+        title = f"{pinned.path.name} ({pinned.path})"
+        pyproject = self._project(pinned)
+        ready = self._builder.prepare(pinned.path, pyproject=pyproject, title=title, editable=pinned.editable)
+
+        def run() -> UnpackedWheel:
+            with self._store.staging("wheel") as output:
+                return self._wheels.publish_built(ready.build(output))
+
+        return self._jobs.obtain(
+            Job(
+                kind="wheel",
+                subject=f"{pinned.path} {uuid.uuid4()}",  # never shared: another process builds its own
+                title=title,
+                permit="build",
+                lookup=lambda: None,
+                run=run,
+                source_tree=pinned.path,
+            )
+        )
+
+
+def _read(pinned: DirectorySource) -> Pyproject:
+    return read_project(pinned.path, title=str(pinned.path))

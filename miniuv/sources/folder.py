@@ -1,0 +1,24 @@
+"""A folder that is expected to hold a project."""
+
+from pathlib import Path
+
+from miniuv.errors import ProjectError
+from miniuv.project.pyproject import Pyproject, read_pyproject
+
+
+def read_project(folder: Path, *, title: str) -> Pyproject:
+    """What the project in ``folder`` says of itself; raises ``ProjectError`` where there is none."""
+    if not folder.is_dir():
+        raise ProjectError(
+            f"there is no folder `{folder}`" if not folder.exists() else f"`{folder}` is no folder",
+            where=title,
+            hint="check the path, or restore the folder",
+        )
+    pyproject = read_pyproject(folder)
+    if pyproject is None:
+        raise ProjectError(
+            f"`{folder}` is no Python project: it has neither `pyproject.toml` nor `setup.py`",
+            where=title,
+            hint="check the path; a project in a sub-folder of a repository needs `#subdirectory=`",
+        )
+    return pyproject

@@ -1,0 +1,213 @@
+"""Where the things are put together: one session for a command, one workshop for a target."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from miniuv.backend.builder import Builder
+from miniuv.cache.jobs import JobRunner, Permit
+from miniuv.cache.store import Store
+from miniuv.environment.interpreters import Interpreters
+from miniuv.git.repositories import GitRepositories
+from miniuv.index.client import HttpClient
+from miniuv.index.package_index import PackageIndex
+from miniuv.models.installed import InstalledDistribution
+from miniuv.models.interpreter import Interpreter
+from miniuv.models.outcome import Outcome
+from miniuv.models.plan import Plan
+from miniuv.models.request import InstallOptions
+from miniuv.models.resolution import Resolution
+from miniuv.models.url import Url
+from miniuv.models.wheel import PreparedWheel, UnpackedWheel
+from miniuv.plan import make_plan
+from miniuv.prepare.wheels import prepare
+from miniuv.process import SubprocessRunner
+from miniuv.project.requirement_file import RequirementFile
+from miniuv.reporter import Reporter, counted
+from miniuv.resolve.finder import Finder
+from miniuv.resolve.gather import Asked, Inputs, ask_for_build
+from miniuv.resolve.resolver import resolve
+from miniuv.settings import Settings
+from miniuv.sources.archive import Archives
+from miniuv.sources.built import BuiltWheels
+from miniuv.sources.catalog import Catalog
+from miniuv.sources.directory import Directories
+from miniuv.sources.git import GitSources
+from miniuv.sources.wheels import Wheels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What every command that needs the cache or an interpreter is given, made once."""
+
+    settings: Settings
+    reporter: Reporter
+    environ: Mapping[str, str]
+    directory: Path
+    runner: SubprocessRunner
+    store: Store
+    jobs: JobRunner
+    interpreters: Interpreters
+
+    def environment_lock(self, interpreter: Interpreter) -> AbstractContextManager[None]:
+        """Taken last and alone, for the commit only."""
+        return self.store.locks.environment(interpreter.prefix, limit=self.settings.lock_wait)
+
+    def cancel(self) -> None:
+        """End what still runs: waits, and other programs with all their children."""
+        self.jobs.cancel()
+        self.runner.end_all()
+
+
+@contextmanager
+def open_session(
+    settings: Settings, *, reporter: Reporter, environ: Mapping[str, str], directory: Path
+) -> Iterator[Session]:
+    """Open the cache; on leaving, our lease and temporary files are gone, whatever happened."""
+    runner = SubprocessRunner()
+    with Store.open(settings.cache_dir, reporter=reporter, allow_shared=settings.allow_shared_cache) as store:
+        limits: dict[Permit, int] = {
+            "fetch": settings.concurrent_fetches,
+            "download": settings.concurrent_downloads,
+            "build": settings.concurrent_builds,
+        }
+        jobs = JobRunner(locks=store.locks, reporter=reporter, limits=limits, lock_wait=settings.lock_wait)
+        session = Session(
+            settings=settings,
+            reporter=reporter,
+            environ=environ,
+            directory=directory,
+            runner=runner,
+            store=store,
+            jobs=jobs,
+            interpreters=Interpreters(runner=runner, environ=environ, store=store, reporter=reporter),
+        )
+        try:
+            yield session
+        except BaseException:
+            session.cancel()
+            raise
+
+
+class Workshop:
+    """Sources, index and builds for one target, and the knot that ties resolving to building.
+
+    Building needs an environment, which needs resolving: ``provide`` is what ``backend`` asks through its
+    ``Provisioner``.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        interpreter: Interpreter,
+        options: InstallOptions,
+        *,
+        settings: Settings,
+        http: HttpClient,
+    ) -> None:
+        self._session = session
+        self._interpreter = interpreter
+        self._options = options
+        store, jobs, reporter = session.store, session.jobs, session.reporter
+        index = PackageIndex(settings=settings, client=http, store=store, jobs=jobs, reporter=reporter)
+        wheels = Wheels(store=store, jobs=jobs, reporter=reporter)
+        builder = Builder(
+            store=store,
+            jobs=jobs,
+            runner=session.runner,
+            provisioner=self,
+            interpreter=interpreter,
+            reporter=reporter,
+            environ=session.environ,
+        )
+        self.built = BuiltWheels(
+            store=store, jobs=jobs, builder=builder, wheels=wheels, interpreter=interpreter, environ=session.environ
+        )
+        repositories = GitRepositories(
+            store=store,
+            jobs=jobs,
+            runner=session.runner,
+            reporter=reporter,
+            environ=session.environ,
+            offline=session.settings.offline,
+            refresh=session.settings.refresh,
+        )
+        self.catalog = Catalog(
+            archives=Archives(index=index, store=store, wheels=wheels, built=self.built),
+            directories=Directories(store=store, jobs=jobs, builder=builder, wheels=wheels),
+            git=GitSources(repositories=repositories, built=self.built),
+        )
+        self._finder = Finder(
+            index=index, interpreter=interpreter, no_build=options.no_build, prereleases=options.prereleases
+        )
+        self._build_finder = Finder(index=index, interpreter=interpreter)
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls, session: Session, interpreter: Interpreter, options: InstallOptions, inputs: Inputs
+    ) -> "Iterator[Workshop]":
+        """Connections and private copies live until this is left; requirement files may bring index options."""
+        settings = _with_file_options(session.settings, inputs.files)
+        if any(file.prereleases for file in inputs.files):
+            options = replace(options, prereleases=True)
+        with HttpClient(settings, environ=session.environ) as http:
+            workshop = cls(session, interpreter, options, settings=settings, http=http)
+            with workshop.built:
+                yield workshop
+
+    def plan(self, asked: Asked, installed: Sequence[InstalledDistribution], options: InstallOptions) -> Outcome:
+        """Resolve ``asked`` against what is installed, and say what is to be done."""
+        with counted(self._session.reporter, "resolve") as step:
+            resolution = self._resolve(asked, self._finder, installed, options)
+            step.count = len(resolution.candidates)
+        return Outcome(plan=make_plan(resolution, installed, options), resolution=resolution, dry_run=options.dry_run)
+
+    def prepare(self, plan: Plan) -> tuple[PreparedWheel, ...]:
+        """Fetch, build and unpack everything that ``plan`` installs."""
+        with counted(self._session.reporter, "prepare", len(plan.installs)):
+            return prepare(plan, catalog=self.catalog, cancel=self._session.cancel)
+
+    def provide(
+        self, requirements: Sequence[str], *, interpreter: Interpreter, required_by: str
+    ) -> tuple[UnpackedWheel, ...]:
+        """See ``Provisioner``: resolved in an empty world, and never with a lock held."""
+        asked = ask_for_build(
+            requirements, interpreter=interpreter, directory=self._session.directory, required_by=required_by
+        )
+        resolution = self._resolve(asked, self._build_finder, (), InstallOptions())
+        plan = make_plan(resolution, (), InstallOptions())
+        return tuple(each.wheel for each in prepare(plan, catalog=self.catalog, cancel=self._session.cancel))
+
+    def _resolve(
+        self, asked: Asked, finder: Finder, installed: Sequence[InstalledDistribution], options: InstallOptions
+    ) -> Resolution:
+        return resolve(
+            asked,
+            catalog=self.catalog,
+            finder=finder,
+            interpreter=self._interpreter,
+            installed=installed,
+            options=options,
+            directory=self._session.directory,
+            reporter=self._session.reporter,
+        )
+
+
+def _with_file_options(settings: Settings, files: Sequence[RequirementFile]) -> Settings:
+    """What requirement files say of indexes; as in pip, a file's ``--index-url`` replaces that of the settings."""
+    for file in files:
+        settings = replace(
+            settings,
+            configured_index_url=Url.parse(file.index_url) if file.index_url else settings.configured_index_url,
+            extra_index_urls=(*settings.extra_index_urls, *map(Url.parse, file.extra_index_urls)),
+            find_links=(*settings.find_links, *map(_place, file.find_links)),
+            trusted_hosts=(*settings.trusted_hosts, *file.trusted_hosts),
+            no_index=settings.no_index or file.no_index,
+        )
+    return settings
+
+
+def _place(text: str) -> Url:
+    return Url.parse(text if "://" in text else Path(text).as_uri())
