@@ -130,8 +130,8 @@ class Workshop:
             runner=session.runner,
             reporter=reporter,
             environ=session.environ,
-            offline=session.settings.offline,
-            refresh=session.settings.refresh,
+            offline=settings.offline,
+            refresh=settings.refresh,
         )
         self.catalog = Catalog(
             archives=Archives(index=index, store=store, wheels=wheels, built=self.built),
@@ -150,9 +150,10 @@ class Workshop:
     ) -> "Iterator[Workshop]":
         """Connections and private copies live until this is left; requirement files may bring index options."""
         settings = _with_file_options(session.settings, inputs.files)
+        settings = replace(settings, refresh=settings.refresh or options.upgrade)
         if any(file.prereleases for file in inputs.files):
             options = replace(options, prereleases=True)
-        with HttpClient(settings, environ=session.environ) as http:
+        with HttpClient(settings, environ=session.environ, reporter=session.reporter) as http:
             workshop = cls(session, interpreter, options, settings=settings, http=http)
             with workshop.built:
                 yield workshop

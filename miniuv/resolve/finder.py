@@ -1,5 +1,6 @@
 """Candidates that come from an index, best first, and why there are none."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -35,40 +36,53 @@ class Finder:
         self._interpreter = interpreter
         self._no_build = no_build
         self._prereleases = prereleases
-        self._selections = Once(self._select)
+        self._selections = Once(self._select, label=lambda key: key[0])
 
     def candidates(
         self, name: NormalizedName, specifier: SpecifierSet, hashes: frozenset[str] = frozenset()
     ) -> Iterator[Candidate]:
-        """The versions that ``specifier`` admits, newest first; with ``hashes``, only files that have one."""
-        selection = self._selections(name)
-        for version in admissible(selection, specifier, prereleases=self._prereleases):
-            files = [selection.best(version), *selection.versions[version]]
-            file = next((file for file in files if not hashes or _has_hash(file, hashes)), None)
-            if file is not None:
-                yield Candidate(name=name, version=version, source=file, hashes=hashes)
+        """The versions that ``specifier`` admits, newest first; with ``hashes``, only files that have one.
+
+        An index folder of this machine comes first; what it cannot offer is looked for further on.
+        """
+        for selection in self._places(name):
+            for version in admissible(selection, specifier, prereleases=self._prereleases):
+                files = [selection.best(version), *selection.versions[version]]
+                file = next((file for file in files if not hashes or _has_hash(file, hashes)), None)
+                if file is not None:
+                    yield Candidate(name=name, version=version, source=file, hashes=hashes)
+
+    def _places(self, name: NormalizedName) -> Iterator[Selection]:
+        for position in itertools.count():
+            selection = self._selections((name, position))
+            if not selection.versions and not selection.rejections:
+                return
+            yield selection
 
     def rejections(self, name: NormalizedName) -> list[str]:
         """Why files of ``name`` cannot be used here, the most frequent reasons first."""
-        return rejection_lines(self._selections(name).rejections)
+        return rejection_lines([each for place in self._places(name) for each in place.rejections])
 
     def shortfall(self, name: NormalizedName, requirements: Sequence[Requirement]) -> Shortfall:
         """Say why nothing fits all of ``requirements``."""
-        selection = self._selections(name)
         details = tuple(self.rejections(name))
-        if not selection.versions and not selection.rejections:
+        places = list(self._places(name))
+        versions = sorted({version for place in places for version in place.versions}, reverse=True)
+        if not places:
             return Shortfall(
                 message=f"`{name}` is on none of the indexes",
                 hint="check the spelling, or name the index that has it with `--index-url` or `--extra-index-url`",
             )
-        if not selection.versions:
+        if not versions:
             hint = "look for a release that supports this Python, or choose another one with `--python`"
             return Shortfall(message=f"no file of `{name}` can be used here", details=details, hint=hint)
         specifier = SpecifierSet()
         for requirement in requirements:
             specifier &= requirement.specifier
-        fitting = list(specifier.filter(selection.versions, prereleases=True))
-        if fitting and all(selection.is_yanked(version) for version in fitting):
+        fitting = list(specifier.filter(versions, prereleases=True))
+        if fitting and all(
+            place.is_yanked(version) for place in places for version in fitting if version in place.versions
+        ):
             return Shortfall(
                 message=f"the only versions that fit have been yanked: {_listed(fitting)}",
                 hint=f"pin it to use it all the same: `{name}=={fitting[0]}`",
@@ -76,13 +90,14 @@ class Finder:
         if fitting and any(requirement.hashes for requirement in requirements):
             return Shortfall(message="no file that fits has one of the given hashes", hint="check the `--hash` options")
         return Shortfall(
-            message=f"the versions that can be used here are {_listed(list(selection.versions))}",
+            message=f"the versions that can be used here are {_listed(versions)}",
             details=tuple(line for line in details if "Python" in line),
             hint="ask for one of these versions, or name another index with `--extra-index-url`",
         )
 
-    def _select(self, name: NormalizedName) -> Selection:
-        files = self._index.files(name)
+    def _select(self, key: tuple[NormalizedName, int]) -> Selection:
+        name, position = key
+        files = self._index.files(name, position=position)
         return select(files, name=name, interpreter=self._interpreter, no_build=self._no_build)
 
 

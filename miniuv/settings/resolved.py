@@ -1,0 +1,92 @@
+"""The settings as everybody reads them."""
+
+import functools
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from miniuv.models.url import Url
+from miniuv.settings.options import SETTINGS, LinkMode
+from miniuv.settings.places import layers
+
+
+def available_cores() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) or 1
+    return os.cpu_count() or 1
+
+
+@functools.cache
+def default_index_url() -> Url:
+    """The index that is used where nothing names one; distlib knows its host, the path is the Simple API's."""
+    from urllib.parse import urlsplit
+
+    from distlib.index import DEFAULT_INDEX  # type: ignore[import-untyped]
+
+    parts = urlsplit(DEFAULT_INDEX)
+    return Url.parse(f"{parts.scheme}://{parts.netloc}/simple/")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What the user decided, wherever it was written."""
+
+    cache_dir: Path
+    configured_index_url: Url | None = None
+    """``None`` where nobody names one; see ``index_url``."""
+    extra_index_urls: tuple[Url, ...] = ()
+    """Asked before ``index_url``, in this order."""
+    find_links: tuple[Url, ...] = ()
+    """Folders, pages and single archives; a path has become a ``file:`` address."""
+    no_index: bool = False
+    offline: bool = False
+    refresh: bool = False
+    """Ask again for everything that can have changed."""
+    cert: Path | None = None
+    """A bundle of certificates instead of the system's."""
+    proxy: Url | None = None
+    """``None``: ``HTTPS_PROXY`` and its like decide."""
+    trusted_hosts: tuple[str, ...] = ()
+    """``host`` or ``host:port``: no certificate is asked of them."""
+    constraint_files: tuple[str, ...] = ()
+    """Paths or addresses, besides those of the command."""
+    lock_wait: float | None = None
+    """Seconds to wait for somebody else's lock; ``None``: as long as it takes."""
+    timeout: float = 30.0
+    """Seconds in which a server must say something."""
+    retries: int = 3
+    concurrent_downloads: int = 16
+    concurrent_builds: int = field(default_factory=available_cores)
+    concurrent_fetches: int = 8
+    link_mode: LinkMode = "auto"
+    allow_shared_cache: bool = False
+
+    @property
+    def index_url(self) -> Url:
+        """The index that is asked last."""
+        return self.configured_index_url or default_index_url()
+
+    @classmethod
+    def load(cls, *, cli: Mapping[str, object], environ: Mapping[str, str], directory: Path) -> "Settings":
+        """Read every place and decide; ``cli`` holds only the options that were given, by field or option name.
+
+        ``MINIUV_NO_CONFIG`` (or ``no_config`` in ``cli``) leaves the command line and ``MINIUV_*`` only.
+        Raises ``SettingsError``, which names the place.
+        """
+        places = list(layers(cli, environ, Path(os.path.abspath(directory))))
+        values: dict[str, object] = {}
+        for option, setting in SETTINGS.items():
+            found = [(layer, layer.values[option]) for layer in places if option in layer.values]
+            if setting.many:
+                parsed = [each for layer, raw in found for each in setting.read_all(raw, layer=layer, option=option)]
+                values[setting.name] = tuple(dict.fromkeys(parsed))
+            elif found:
+                layer, raw = found[0]
+                values[setting.name] = setting.read(raw, layer=layer, option=option)
+        if "cache_dir" not in values:
+            from platformdirs import user_cache_path
+
+            values["cache_dir"] = user_cache_path("miniuv", appauthor=False)
+        return cls(**values)  # type: ignore[arg-type]  # each value was made by the parser of its own field
