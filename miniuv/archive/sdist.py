@@ -1,0 +1,216 @@
+"""Source archives: tar (gzip, bzip2, xz) and zip, unpacked by a loop of our own.
+
+``extractall`` is never used: its filters have let links lead out of the destination.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tarfile import TarFile, TarInfo
+from typing import IO
+from zipfile import ZipInfo
+
+from miniuv.archive.links import check_links
+from miniuv.archive.member import COPY_CHUNK, MemberNames, SizeBudget, check_member_path, shown
+from miniuv.archive.stream import BoundedReader, Format, detect_format, open_decompressed
+from miniuv.archive.zip_file import checked_files, is_executable, is_link, open_zip
+from miniuv.errors import ArchiveError, CacheError
+
+MAX_PKG_INFO_BYTES = 16 * 2**20
+
+
+def unpack_sdist(path: Path, destination: Path, *, filename: str | None = None) -> Path:
+    """Unpack into the new folder ``destination`` and return the project: the archive's single top folder.
+
+    ``filename`` is the archive's name where ``path`` is stored under another one. Raises ``ArchiveError``, and
+    ``CacheError`` where ``destination`` cannot be filled.
+    """
+    where = filename or path.name
+    kind = detect_format(path, where)
+    with _writing(destination, where):
+        destination.mkdir(parents=True, exist_ok=True)
+        files = _unpack_zip(path, destination, where) if kind == "zip" else _unpack_tar(path, kind, destination, where)
+        return destination / _single_top(files, where)
+
+
+def read_pkg_info(path: Path, *, filename: str | None = None) -> bytes | None:
+    """Read PKG-INFO from the top of an sdist, packed or unpacked; ``None`` where it has none."""
+    if path.is_dir():
+        return _read_optional(path / "PKG-INFO")
+    where = filename or path.name
+    kind = detect_format(path, where)
+    if kind == "zip":
+        with open_zip(path, where=where) as archive:
+            for info in archive.infolist():
+                if _is_pkg_info(info.filename) and info.file_size <= MAX_PKG_INFO_BYTES:
+                    return archive.read(info)
+        return None
+    with _open_tar(path, kind, where) as (tar, _):
+        for member in tar:
+            if member.isreg() and _is_pkg_info(_plain(member.name)) and member.size <= MAX_PKG_INFO_BYTES:
+                return b"".join(_chunks(_content(tar, member, where)))
+    return None
+
+
+def _read_optional(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError):
+        return None
+    except OSError as error:
+        raise ArchiveError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+
+
+def _unpack_zip(path: Path, destination: Path, where: str) -> list[str]:
+    files: list[str] = []
+    links: dict[str, str] = {}
+    with open_zip(path, where=where) as archive:
+        for info in checked_files(archive, where=where, links=True):
+            if is_link(info):
+                links[info.filename] = archive.read(info).decode("utf-8", "surrogateescape")
+                continue
+            with archive.open(info) as content:
+                _write(destination / info.filename, content, executable=is_executable(info), mtime=_zip_mtime(info))
+            files.append(info.filename)
+    _make_links(links, files, destination, where)
+    return [*files, *links]
+
+
+def _unpack_tar(path: Path, kind: Format, destination: Path, where: str) -> list[str]:
+    names, budget = MemberNames(where=where), SizeBudget(where=where)
+    files: list[str] = []
+    folders: list[str] = []
+    links: dict[str, str] = {}
+    with _open_tar(path, kind, where) as (tar, stream):
+        for member in tar:
+            name = _plain(member.name)
+            if name in ("", "."):
+                continue
+            check_member_path(name, where=where)
+            budget.spend(name, member.size if member.isreg() else 0)
+            if member.isdir():
+                names.add_folder(name)
+                folders.append(name)
+                (destination / name).mkdir(parents=True, exist_ok=True)
+                continue
+            names.add_file(name)
+            if member.issym():
+                links[name] = member.linkname
+                continue
+            _extract(tar, member, name, files, destination, where)
+            files.append(name)
+        stream.check_rest()
+    _make_links(links, [*files, *folders], destination, where)
+    return [*files, *links, *(f"{folder}/" for folder in folders)]
+
+
+def _make_links(links: Mapping[str, str], members: Iterable[str], destination: Path, where: str) -> None:
+    """Make the symbolic links, last of all: nothing is ever written through one."""
+    check_links(links, members, where=where)
+    for name in sorted(links):
+        (destination / name).parent.mkdir(parents=True, exist_ok=True)
+        (destination / name).symlink_to(links[name])
+
+
+def _extract(tar: TarFile, member: TarInfo, name: str, files: list[str], destination: Path, where: str) -> None:
+    target = destination / name
+    if member.islnk():
+        original = _plain(member.linkname)
+        if original not in files:
+            raise ArchiveError(
+                f"hard link {shown(name)} is to {shown(member.linkname)}, which is no earlier file", where=where
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(destination / original, target, follow_symlinks=False)
+        return
+    if not member.isreg() or member.issparse():
+        raise ArchiveError(f"member {shown(name)} is no regular file, folder or link", where=where)
+    content = _content(tar, member, where)
+    _write(target, content, executable=bool(member.mode & 0o111), mtime=float(member.mtime))
+    if target.stat().st_size != member.size:
+        raise ArchiveError(f"ends inside member {shown(name)}", where=where)
+
+
+def _content(tar: TarFile, member: TarInfo, where: str) -> IO[bytes]:
+    content = tar.extractfile(member)
+    if content is None:
+        raise ArchiveError(f"member {shown(member.name)} has no content", where=where)
+    return content
+
+
+def _write(target: Path, content: IO[bytes], *, executable: bool, mtime: float) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with _writing(target, target.name):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(os.open(target, flags, 0o755 if executable else 0o644), "wb") as file:
+            for chunk in _chunks(content):
+                file.write(chunk)
+        # Generated files of some C extensions are rebuilt by `make` where times are lost.
+        if 0 <= mtime < 2**33:
+            os.utime(target, (mtime, mtime))
+
+
+def _chunks(content: IO[bytes]) -> Iterator[bytes]:
+    while chunk := content.read(COPY_CHUNK):
+        yield chunk
+
+
+@contextmanager
+def _open_tar(path: Path, kind: Format, where: str) -> Iterator[tuple[TarFile, BoundedReader]]:
+    """Open a tar file; whatever goes wrong with it, then or while it is read, is an ``ArchiveError``."""
+    import tarfile
+
+    try:
+        with (
+            closing(open_decompressed(path, kind, where=where)) as stream,
+            tarfile.open(fileobj=stream, mode="r:", errorlevel=2) as tar,  # type: ignore[call-overload]
+        ):
+            yield tar, stream
+    except (tarfile.TarError, ValueError, OverflowError) as error:
+        raise ArchiveError(f"is no intact archive: {str(error) or type(error).__name__}", where=where) from error
+
+
+@contextmanager
+def _writing(destination: Path, where: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CacheError(
+            f"cannot unpack `{where}`: {error.strerror or error}",
+            where=str(destination),
+            hint="check free space and permissions there, or choose another cache folder",
+        ) from error
+
+
+def _single_top(names: Iterable[str], where: str) -> str:
+    tops = set()
+    for name in names:
+        top, slash, _ = name.partition("/")
+        if not slash:
+            raise ArchiveError(f"has {shown(top)} outside of its project folder", where=where)
+        tops.add(top)
+    if len(tops) != 1:
+        problem = f"has {len(tops)} folders at its top" if tops else "is empty"
+        raise ArchiveError(f"{problem}; a source archive has one", where=where)
+    return tops.pop()
+
+
+def _plain(name: str) -> str:
+    while name.startswith("./"):
+        name = name[2:]
+    return name.removesuffix("/")
+
+
+def _zip_mtime(info: ZipInfo) -> float:
+    try:
+        return time.mktime((*info.date_time, 0, 0, -1))
+    except (ValueError, OverflowError):
+        return time.time()
+
+
+def _is_pkg_info(name: str) -> bool:
+    folder, _, file = name.partition("/")
+    return bool(folder) and file == "PKG-INFO"
