@@ -18,7 +18,11 @@ def install(request: InstallRequest, session: Session) -> Outcome:
     """Install what ``request`` asks for: find, read, resolve, plan, prepare, and only then change anything."""
     options, reporter = request.options, session.reporter
     interpreter = session.interpreters.target(request.target, directory=session.directory)
+    reporter.targeted(interpreter)
     inputs = read_inputs(request, constraint_files=session.settings.constraint_files, environ=session.environ)
+    for file in inputs.files:
+        for warning in file.warnings:
+            reporter.warning(warning)
     with Workshop.open(session, interpreter, options, inputs) as workshop:
         asked = ask(inputs, catalog=workshop.catalog, interpreter=interpreter, directory=session.directory)
         while True:
@@ -52,6 +56,7 @@ def uninstall(
 ) -> Outcome:
     """Remove the distributions called ``names`` or named in ``files``; those that are not there are warned about."""
     interpreter = session.interpreters.target(target, directory=session.directory)
+    session.reporter.targeted(interpreter)
     request = InstallRequest(
         requirements=tuple(names),
         requirement_files=tuple(files),
