@@ -6,7 +6,10 @@ The engine never prints. ``report/`` turns these events into lines and a live st
 
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from miniuv.models.interpreter import Interpreter
 
 ActivityKind = Literal[
     "fetch", "download", "metadata", "build", "unpack", "resolve", "prepare", "install", "uninstall", "compile"
@@ -39,6 +42,9 @@ class WaitNotice:
 
 class Reporter:
     """Hears of everything; does nothing. Methods are called from several threads at once."""
+
+    def targeted(self, interpreter: "Interpreter") -> None:
+        """The command looks at, or changes, the environment of ``interpreter``."""
 
     def started(self, activity: Activity) -> None:
         """``activity`` began."""

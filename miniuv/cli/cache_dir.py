@@ -3,7 +3,6 @@
 import argparse
 
 from miniuv.cli.context import Context
-from miniuv.cli.options import overrides
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,8 +12,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """See ``Command``."""
-    from miniuv.settings import Settings
-
-    settings = Settings.load(cli=overrides(arguments), environ=context.environ, directory=context.directory)
-    context.write(str(settings.cache_dir))
+    with context.settings(arguments) as settings:
+        context.write(str(settings.cache_dir))
     return 0

@@ -3,10 +3,14 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Never, Protocol, cast
+from typing import TYPE_CHECKING, Never, Protocol, TextIO, cast
 
-from miniuv.cli.context import Context
 from miniuv.errors import UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
+    from miniuv.cli.context import Context
 
 
 class Command(Protocol):
@@ -16,7 +20,7 @@ class Command(Protocol):
         """Say what the command takes."""
         ...
 
-    def run(self, arguments: argparse.Namespace, context: Context) -> int:
+    def run(self, arguments: argparse.Namespace, context: "Context") -> int:
         """Do it; returns the exit code."""
         ...
 
@@ -48,11 +52,21 @@ COMMANDS: dict[tuple[str, ...], Entry] = {
 
 
 class Parser(argparse.ArgumentParser):
-    """Tells errors as ``UsageError``."""
+    """Tells errors as ``UsageError``, and help on the ``stdout`` of the command."""
+
+    def __init__(
+        self, *, prog: str, description: str, allow_abbrev: bool = False, stdout: TextIO | None = None
+    ) -> None:
+        super().__init__(prog=prog, description=description, allow_abbrev=allow_abbrev)
+        self._stdout = stdout
 
     def error(self, message: str) -> Never:
         """See ``argparse``."""
         raise UsageError(message, hint=f"`{self.prog} --help` lists what there is")
+
+    def print_help(self, file: "SupportsWrite[str] | None" = None) -> None:
+        """See ``argparse``."""
+        super().print_help(file or self._stdout)
 
 
 def find_command(words: Sequence[str]) -> tuple[tuple[str, ...], Entry]:
@@ -60,30 +74,42 @@ def find_command(words: Sequence[str]) -> tuple[tuple[str, ...], Entry]:
     for length in (2, 1):
         if entry := COMMANDS.get(tuple(words[:length])):
             return tuple(words[:length]), entry
-    if tuple(words[:1]) == ("install",):
-        raise UsageError("there is no command `install`", hint="write `miniuv pip install`, as with uv")
-    group = [" ".join(name) for name in COMMANDS if name[0] == words[0]]
-    wanted = " ".join(words[:2]) if group else words[0]
+    first = words[0]
+    group = [" ".join(name) for name in COMMANDS if name[0] == first]
+    if group and len(words) == 1:
+        raise UsageError(f"`miniuv {first}` needs a command", hint=f"there is {_listed(group)}")
+    if ("pip", first) in COMMANDS:
+        raise UsageError(f"there is no command `{first}`", hint=f"write `miniuv pip {first}`, as with uv")
     from difflib import get_close_matches
 
+    wanted = " ".join(words[:2]) if group else first
     near = get_close_matches(wanted, [" ".join(name) for name in COMMANDS], n=1) or group
-    hint = f"there is `miniuv {'`, `miniuv '.join(near)}`" if near else "`miniuv --help` lists the commands"
-    raise UsageError(f"there is no command `{wanted}`", hint=hint)
+    raise UsageError(
+        f"there is no command `{wanted}`",
+        hint=f"there is {_listed(near)}" if near else "`miniuv --help` lists the commands",
+    )
 
 
-def overview() -> str:
-    """The help of ``miniuv`` itself."""
-    lines = [f"  {' '.join(name):<15} {entry.summary}" for name, entry in COMMANDS.items()]
+def overview(words: Sequence[str]) -> str | None:
+    """The help of ``miniuv`` itself or of a group of commands; ``None`` where ``words`` name one command."""
+    shown = {name: entry for name, entry in COMMANDS.items() if name[: len(words)] == tuple(words)}
+    if tuple(words) in COMMANDS or not shown:
+        return None
+    usage = " ".join(("miniuv", *words))
     return "\n".join(
         (
             "miniuv: install editables and git dependencies, many at once, over one cache",
             "",
-            "Usage: miniuv COMMAND [OPTIONS]",
+            f"Usage: {usage} COMMAND [OPTIONS]",
             "",
             "Commands:",
-            *lines,
+            *(f"  {' '.join(name):<15} {entry.summary}" for name, entry in shown.items()),
             "",
-            "`miniuv COMMAND --help` tells about one of them. Options of every command:",
+            f"`{usage} COMMAND --help` tells about one of them. Options of every command:",
             "  -v, -q, --color auto|always|never, --no-progress, --cache-dir PATH, --no-cache, --version",
         )
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`miniuv {name}`" for name in names)

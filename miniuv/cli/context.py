@@ -2,15 +2,17 @@
 
 import argparse
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from miniuv.report.style import Style
+from miniuv.report.style import Style, wants_color
 from miniuv.report.terminal import TerminalReporter
 
 if TYPE_CHECKING:
+    from miniuv.environment.interpreters import Interpreters
+    from miniuv.settings import Settings
     from miniuv.workshop import Session
 
 
@@ -31,20 +33,62 @@ class Context:
         self.stdout.write(f"{text}\n")
 
     @contextmanager
-    def session(self, arguments: argparse.Namespace) -> "Iterator[Session]":
-        """Resolve the settings and open the cache; with ``--no-cache`` one that is gone afterwards."""
-        import tempfile
-
+    def settings(self, arguments: argparse.Namespace) -> "Iterator[Settings]":
+        """Resolve the settings; with ``--no-cache`` the cache is one that is gone afterwards."""
         from miniuv.cli.options import overrides
         from miniuv.settings import Settings
-        from miniuv.workshop import open_session
 
         given = overrides(arguments)
-        with tempfile.TemporaryDirectory(prefix="miniuv-no-cache-", ignore_cleanup_errors=True) as private:
-            if getattr(arguments, "no_cache", False):
+        with nullcontext() if not arguments.no_cache else _private_folder() as private:
+            if private is not None:
                 given["cache-dir"] = private
-            settings = Settings.load(cli=given, environ=self.environ, directory=self.directory)
-            with open_session(
-                settings, reporter=self.reporter, environ=self.environ, directory=self.directory
-            ) as session:
-                yield session
+            yield Settings.load(cli=given, environ=self.environ, directory=self.directory)
+
+    @contextmanager
+    def session(self, arguments: argparse.Namespace) -> "Iterator[Session]":
+        """Open everything that an installation needs."""
+        from miniuv.workshop import open_session
+
+        with (
+            self.settings(arguments) as settings,
+            open_session(settings, reporter=self.reporter, environ=self.environ, directory=self.directory) as session,
+        ):
+            yield session
+
+    @contextmanager
+    def interpreters(self, arguments: argparse.Namespace) -> "Iterator[Interpreters]":
+        """Open what a command needs that only looks: it imports a third of what ``session`` does."""
+        from miniuv.cache.store import Store
+        from miniuv.environment.interpreters import Interpreters
+        from miniuv.process import SubprocessRunner
+
+        with (
+            self.settings(arguments) as settings,
+            Store.open(settings.cache_dir, reporter=self.reporter, allow_shared=settings.allow_shared_cache) as store,
+        ):
+            yield Interpreters(runner=SubprocessRunner(), environ=self.environ, store=store, reporter=self.reporter)
+
+
+def make_context(
+    arguments: argparse.Namespace, *, environ: Mapping[str, str], directory: Path, stdout: TextIO, stderr: TextIO
+) -> Context:
+    """Look at the surroundings once."""
+    style = Style(wants_color(arguments.color, stderr, environ))
+    live = stderr.isatty() and not arguments.no_progress and not environ.get("CI") and environ.get("TERM") != "dumb"
+    active = environ.get("VIRTUAL_ENV")
+    reporter = TerminalReporter(
+        stderr,
+        style=style,
+        verbose=arguments.verbose,
+        quiet=arguments.quiet,
+        live=live,
+        directory=directory,
+        expected_targets=(Path(active),) if active else (directory / ".venv",),
+    )
+    return Context(environ=environ, directory=directory, stdout=stdout, style=style, reporter=reporter)
+
+
+def _private_folder() -> AbstractContextManager[str]:
+    import tempfile
+
+    return tempfile.TemporaryDirectory(prefix="miniuv-no-cache-", ignore_cleanup_errors=True)

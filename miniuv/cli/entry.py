@@ -1,6 +1,7 @@
 """The console script: from ``sys.argv`` to an exit code."""
 
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,102 +12,121 @@ from miniuv.errors import Interrupted, MiniuvError, UsageError
 if TYPE_CHECKING:
     from miniuv.report.terminal import TerminalReporter
 
-_SIGTERM_EXIT = 143
+_BEFORE_THE_COMMAND = {"--color": 1, "--cache-dir": 1} | dict.fromkeys(
+    ("-v", "-vv", "--verbose", "-q", "-qq", "--quiet", "--no-progress", "-n", "--no-cache", "--no-cache-dir"), 0
+)
+"""Options that may stand there too, as in ``miniuv -v pip install``, and how many words follow."""
 
 
 def main() -> Never:
     """Run the command that ``sys.argv`` names, and exit."""
-    _end_on_sigterm()
-    code = run(sys.argv[1:], environ=os.environ, stdout=sys.stdout, stderr=sys.stderr)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (BrokenPipeError, ValueError):
-            # Who reads no more does not want to hear about it, and the interpreter must not try again.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    if code in (Interrupted.exit_code, _SIGTERM_EXIT):
+    _end_on_signals()
+    stdout, stderr = _usable(sys.stdout), _usable(sys.stderr)
+    code = run(sys.argv[1:], environ=os.environ, stdout=stdout, stderr=stderr)
+    code = _flush(stdout, stderr, code)
+    if code > _SIGNALLED:
         os._exit(code)  # everything is put back; threads that were interrupted are not waited for
     raise SystemExit(code)
 
 
 def run(argv: Sequence[str], *, environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
     """Run one command; returns its exit code. Every error ends here, as a sentence."""
-    reporter = _early_reporter(stderr, environ)
+    reporters: list[TerminalReporter] = []
     try:
         if os.name == "nt":
             raise UsageError("miniuv does not run on Windows", hint="it runs in the Windows Subsystem for Linux")
-        return _dispatch(list(argv), environ=environ, stdout=stdout, stderr=stderr, reporter=reporter)
-    except MiniuvError as error:
-        _tell(error, reporter)
-        return error.exit_code
-    except KeyboardInterrupt:
-        _tell(Interrupted("interrupted"), reporter)
-        return Interrupted.exit_code
-    except _Terminated:
-        _tell(Interrupted("terminated"), reporter)
-        return _SIGTERM_EXIT
-    except BrokenPipeError:
+        return _dispatch(list(argv), environ=environ, stdout=stdout, stderr=stderr, reporters=reporters)
+    except BrokenPipeError:  # who reads no more does not want to hear about it
         return 0
+    except MiniuvError as error:
+        told, code = error, error.exit_code
+    except KeyboardInterrupt:
+        told, code = Interrupted("interrupted"), Interrupted.exit_code
+    except _Ended as ended:
+        told, code = Interrupted("terminated"), _SIGNALLED + ended.signal
     except OSError as error:
         place = f" (`{error.filename}`)" if error.filename else ""
-        _tell(MiniuvError(f"the system refused: {error.strerror or error}{place}"), reporter)
-        return 1
+        told, code = MiniuvError(f"the system refused: {error.strerror or error}{place}"), 1
     except Exception as error:  # the last line of defence: a traceback tells a user nothing
         if environ.get("MINIUV_TRACEBACK"):
             raise
         hint = "this is a defect of miniuv; please report it, with what `MINIUV_TRACEBACK=1` shows"
-        _tell(MiniuvError(f"unexpected {type(error).__name__}: {error}", hint=hint), reporter)
-        return 1
+        told, code = MiniuvError(f"unexpected {type(error).__name__}: {error}", hint=hint), 1
+    _tell(told, reporters, stderr=stderr, environ=environ)
+    return code
 
 
-class _Terminated(BaseException):
-    """SIGTERM came."""
+class _Ended(BaseException):
+    """A signal came that asks for the end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal = number
+
+
+_SIGNALLED = 128
+"""A shell's exit code for a command that a signal ended, with the signal's number added."""
 
 
 def _dispatch(
-    argv: list[str], *, environ: Mapping[str, str], stdout: TextIO, stderr: TextIO, reporter: "list[TerminalReporter]"
+    argv: list[str],
+    *,
+    environ: Mapping[str, str],
+    stdout: TextIO,
+    stderr: TextIO,
+    reporters: "list[TerminalReporter]",
 ) -> int:
+    options, words = _split(argv)
+    if "--version" in options or "-V" in options:
+        from miniuv import __version__
+
+        stdout.write(f"miniuv {__version__}\n")
+        return 0
     from miniuv.cli.commands import Parser, find_command, overview
 
-    options, words = _split(argv)
-    if not words or words[0] == "help":
-        if "--version" in options or "-V" in options:
-            from miniuv import __version__
-
-            stdout.write(f"miniuv {__version__}\n")
-            return 0
-        stdout.write(f"{overview()}\n")
-        return 0 if options or words else UsageError.exit_code
-    from miniuv.cli.context import Context
+    helps = bool({"-h", "--help"} & {*options, *words[:2]}) or words[:1] == ["help"]
+    words = words[1:] if words[:1] == ["help"] else words
+    named = [word for word in words if not word.startswith("-")]
+    if helps and (text := overview(named)) is not None:
+        stdout.write(f"{text}\n")
+        return 0
+    if not words:
+        stderr.write(f"{overview(())}\n")
+        return UsageError.exit_code
+    from miniuv.cli.context import make_context
     from miniuv.cli.options import add_common
-    from miniuv.report.style import Style, wants_color
-    from miniuv.report.terminal import TerminalReporter
 
-    name, entry = find_command(words)
+    name, entry = find_command(named if helps else words)
     command = entry.load()
-    parser = Parser(prog=f"miniuv {' '.join(name)}", description=entry.summary, allow_abbrev=False)
+    parser = Parser(prog=f"miniuv {' '.join(name)}", description=entry.summary, allow_abbrev=False, stdout=stdout)
     command.add_arguments(parser)
     add_common(parser)
+    if helps:
+        parser.print_help()
+        return 0
     try:
-        arguments = parser.parse_args([*words[len(name) :], *options])
+        arguments = parser.parse_intermixed_args([*options, *words[len(name) :]])
     except SystemExit:  # --help
         return 0
-    style = Style(wants_color(arguments.color, stderr, environ))
-    live = stderr.isatty() and not arguments.no_progress and not environ.get("CI") and environ.get("TERM") != "dumb"
-    reporter[:] = [TerminalReporter(stderr, style=style, verbose=arguments.verbose, quiet=arguments.quiet, live=live)]
-    context = Context(environ=environ, directory=_directory(), stdout=stdout, style=style, reporter=reporter[0])
+    context = make_context(arguments, environ=environ, directory=_directory(), stdout=stdout, stderr=stderr)
+    reporters.append(context.reporter)
     try:
         return command.run(arguments, context)
     finally:
-        reporter[0].close()
+        context.reporter.close()
 
 
 def _split(argv: list[str]) -> tuple[list[str], list[str]]:
-    """Options before the command may stand there too: ``miniuv -v pip install``."""
-    taking_value = {"--color", "--cache-dir"}
+    """What stands before the command, and the rest."""
     position = 0
     while position < len(argv) and argv[position].startswith("-"):
-        position += 2 if argv[position] in taking_value else 1
+        word = argv[position]
+        if word not in ("-V", "--version", "-h", "--help") and word.partition("=")[0] not in _BEFORE_THE_COMMAND:
+            raise UsageError(
+                f"`{word}` cannot stand before the command",
+                hint="the options of a command follow it: `miniuv pip install --python .venv NAME`",
+            )
+        position += 1 + ("=" not in word and _BEFORE_THE_COMMAND.get(word, 0))
     return argv[:position], argv[position:]
 
 
@@ -117,25 +137,52 @@ def _directory() -> Path:
         raise MiniuvError("the current folder is gone", hint="change to one that exists") from error
 
 
-def _end_on_sigterm() -> None:
-    import signal
+def _end_on_signals() -> None:
+    """The first signal begins the end; what follows does not disturb how things are put back."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-    def end(_number: int, _frame: object) -> None:
-        raise _Terminated
+    def end(number: int, _frame: object) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise _Ended(number)
 
-    signal.signal(signal.SIGTERM, end)
+    for each in numbers:
+        if signal.getsignal(each) != signal.SIG_IGN:  # as under nohup
+            signal.signal(each, end)
 
 
-def _early_reporter(stderr: TextIO, environ: Mapping[str, str]) -> "list[TerminalReporter]":
-    """Until the command line is understood, errors are told plainly."""
+def _usable(stream: TextIO | None) -> TextIO:
+    """A stream that takes every text; one that was closed from the start takes it and forgets it."""
+    if stream is None:
+        return open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # lives as long as the process
+    if hasattr(stream, "reconfigure") and stream.errors == "strict":
+        stream.reconfigure(errors="backslashreplace")
+    return stream
+
+
+def _flush(stdout: TextIO, stderr: TextIO, code: int) -> int:
+    for stream in (stdout, stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError) as error:
+            if stream is stdout and not isinstance(error, BrokenPipeError):
+                _tell(MiniuvError(f"cannot write the output: {error}"), [], stderr=stderr, environ=os.environ)
+                code = code or 1
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # the interpreter must not try again
+    return code
+
+
+def _tell(
+    error: MiniuvError, reporters: "list[TerminalReporter]", *, stderr: TextIO, environ: Mapping[str, str]
+) -> None:
+    from miniuv.report.errors import error_lines
     from miniuv.report.style import Style, wants_color
     from miniuv.report.terminal import TerminalReporter
 
-    return [TerminalReporter(stderr, style=Style(wants_color("auto", stderr, environ)))]
-
-
-def _tell(error: MiniuvError, reporter: "list[TerminalReporter]") -> None:
-    from miniuv.report.errors import error_lines
-
-    (current,) = reporter
-    current.error("\n".join(error_lines(error, style=current.style)))
+    # Until the command line is understood, nobody knows what the user wants of the output.
+    reporter = (
+        reporters[0] if reporters else TerminalReporter(stderr, style=Style(wants_color("auto", stderr, environ)))
+    )
+    reporter.error("\n".join(error_lines(error, style=reporter.style)))

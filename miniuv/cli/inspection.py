@@ -12,6 +12,7 @@ def look(arguments: argparse.Namespace, context: Context) -> tuple[Interpreter, 
     """The target and what is installed there."""
     from miniuv.environment.installed import installed_distributions
 
-    with context.session(arguments) as session:
-        interpreter = session.interpreters.target(target_request(arguments), directory=context.directory, change=False)
+    with context.interpreters(arguments) as interpreters:
+        interpreter = interpreters.target(target_request(arguments), directory=context.directory, change=False)
+        context.reporter.targeted(interpreter)
         return interpreter, installed_distributions(interpreter, reporter=context.reporter)

@@ -26,7 +26,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     path = Path(context.directory, arguments.path)
     with context.session(arguments) as session:
         interpreter = session.interpreters.find(arguments.python, directory=context.directory)
-        context.reporter.line(f"Using Python {interpreter.version} at: {interpreter.executable}")
+        context.reporter.line(f"Using Python {interpreter.version} interpreter at: {interpreter.executable}")
+        context.reporter.line(f"Creating virtual environment at: {arguments.path}")
         # An environment that is there may be in use by another run; its lock outlives the clearing.
         there = arguments.clear and is_environment_folder(path)
         with session.store.locks.environment(path) if there else nullcontext():
@@ -39,7 +40,6 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
                 prompt=arguments.prompt,
                 system_site_packages=arguments.system_site_packages,
             )
-    context.reporter.line(f"Made the virtual environment: {arguments.path}")
     activate = Path(arguments.path) / "bin" / "activate"
-    context.reporter.line(f"Activate it with: source {shlex.quote(str(activate))}")
+    context.reporter.line(f"Activate with: source {shlex.quote(str(activate))}")
     return 0

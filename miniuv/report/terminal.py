@@ -1,18 +1,18 @@
 """The reporter of the command line: plain lines, and a live status where a person watches."""
 
 import threading
-from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from miniuv.models.outcome import Outcome
 from miniuv.models.url import redact
-from miniuv.report.outcome import change_lines, summary_lines
 from miniuv.report.style import Style
 from miniuv.report.words import duration, packages
 from miniuv.reporter import Activity, ActivityKind, Reporter, WaitNotice
 
 if TYPE_CHECKING:
-    from rich.status import Status
+    from miniuv.models.interpreter import Interpreter
+    from miniuv.models.outcome import Outcome
+    from miniuv.report.live import LiveStatus
 
 _PRESENT: dict[ActivityKind, str] = {
     "fetch": "Fetching",
@@ -40,25 +40,38 @@ _COUNTED: dict[ActivityKind, str] = {
 class TerminalReporter(Reporter):
     """Writes to ``stream`` (stderr): quiet 0 tells everything, 1 warnings and errors only, 2 nothing."""
 
-    def __init__(self, stream: TextIO, *, style: Style, verbose: int = 0, quiet: int = 0, live: bool = False) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        style: Style,
+        verbose: int = 0,
+        quiet: int = 0,
+        live: bool = False,
+        directory: Path | None = None,
+        expected_targets: tuple[Path, ...] = (),
+    ) -> None:
         self._stream = stream
         self.style = style
         self._verbose = verbose
         self._quiet = quiet
-        self._live = live and not quiet
-        self._guard = threading.RLock()
+        self._directory = directory
+        self._expected_targets = expected_targets
+        self._writing = threading.Lock()
+        self._counting = threading.Lock()
         self._running: dict[Activity, str] = {}
-        self._status: Status | None = None
         self._told: set[str] = set()
         self._spent: dict[ActivityKind, float] = {}
+        self._status: LiveStatus | None = None
+        if live and not quiet:
+            from miniuv.report.live import LiveStatus
+
+            self._status = LiveStatus(stream, summary=self._summary, colored=style.colored)
 
     def close(self) -> None:
         """Take the live status off the screen."""
-        with self._guard:
-            if self._status is not None:
-                self._status.stop()
-                self._status = None
-            self._live = False
+        if self._status is not None:
+            self._status.close()
 
     def line(self, text: str) -> None:
         """Write one line for people, unless they asked for quiet."""
@@ -71,8 +84,10 @@ class TerminalReporter(Reporter):
         if self._quiet < 2:
             self._write(text)
 
-    def outcome(self, outcome: Outcome) -> None:
+    def outcome(self, outcome: "Outcome") -> None:
         """Tell what was done, in uv's words."""
+        from miniuv.report.outcome import change_lines, summary_lines
+
         self.close()
         if outcome.dry_run:
             for line in summary_lines(outcome, style=self.style):
@@ -83,34 +98,38 @@ class TerminalReporter(Reporter):
         for line in change_lines(outcome, style=self.style):
             self.line(line)
 
-    def _in(self, kind: ActivityKind) -> str:
-        seconds = self._spent.get(kind)
-        return f" in {duration(seconds)}" if seconds is not None else ""
+    def targeted(self, interpreter: "Interpreter") -> None:
+        """See ``Reporter``; an environment that was to be expected is told with ``-v`` only."""
+        prefix = interpreter.prefix
+        if self._directory is not None and prefix.is_relative_to(self._directory):
+            prefix = prefix.relative_to(self._directory)
+        tell = self.note if interpreter.prefix in self._expected_targets else self.line
+        what = "environment " if interpreter.is_environment else ""
+        tell(self.style(f"Using Python {interpreter.version} {what}at: {prefix}", "dim"))
 
     def started(self, activity: Activity) -> None:
         """See ``Reporter``."""
-        with self._guard:
+        with self._counting:
             self._running[activity] = ""
-        self._show()
+        if self._status is not None:
+            self._status.begin()
 
     def progress(self, activity: Activity, detail: str) -> None:
-        """See ``Reporter``; with ``-v`` every line is shown, with whose it is."""
-        if self._verbose > 1:
-            self._write(self.style(f"{activity.subject}: {detail}", "dim"))
-        with self._guard:
+        """See ``Reporter``; with ``-vv`` every line is shown, with whose it is."""
+        with self._counting:
             if activity in self._running:
                 self._running[activity] = detail
-        self._show()
+        if self._verbose > 1:
+            self.line(self.style(f"{activity.subject}: {detail}", "dim"))
 
     def finished(self, activity: Activity, seconds: float) -> None:
         """See ``Reporter``."""
-        with self._guard:
+        with self._counting:
             self._running.pop(activity, None)
         if past := _PAST.get(activity.kind):
-            self.line(f"{self.style(f'{past:>10}', 'green', 'bold')} {activity.subject} in {duration(seconds)}")
-        elif self._verbose and activity.subject:
+            self.line(f"{self.style(f'{past:>11}', 'green', 'bold')} {activity.subject} in {duration(seconds)}")
+        elif activity.subject:
             self.note(f"{_PRESENT[activity.kind].lower()} {activity.subject} took {duration(seconds)}")
-        self._show()
 
     def counted(self, kind: ActivityKind, count: int, seconds: float) -> None:
         """See ``Reporter``."""
@@ -119,9 +138,8 @@ class TerminalReporter(Reporter):
 
     def failed(self, activity: Activity) -> None:
         """See ``Reporter``."""
-        with self._guard:
+        with self._counting:
             self._running.pop(activity, None)
-        self._show()
 
     def waiting(self, notice: WaitNotice) -> None:
         """See ``Reporter``."""
@@ -130,56 +148,43 @@ class TerminalReporter(Reporter):
 
     def warning(self, message: str, *, hint: str | None = None) -> None:
         """See ``Reporter``; the same warning is told once."""
-        with self._guard:
+        with self._counting:
             if self._quiet > 1 or message in self._told:
                 return
             self._told.add(message)
-        self._write(f"{self.style('warning', 'yellow', 'bold')}: {message}")
-        if hint:
-            self._write(f"  {self.style('hint', 'cyan')}: {hint}")
+        text = f"{self.style('warning', 'yellow', 'bold')}: {message}"
+        self._write(f"{text}\n  {self.style('hint', 'cyan')}: {hint}" if hint else text)
 
     def note(self, message: str) -> None:
         """See ``Reporter``."""
         if self._verbose:
-            self._write(self.style(message, "dim"))
+            self.line(self.style(message, "dim"))
+
+    def _in(self, kind: ActivityKind) -> str:
+        seconds = self._spent.get(kind)
+        return f" in {duration(seconds)}" if seconds is not None else ""
 
     def _write(self, text: str) -> None:
+        """Who reads no more does not want to hear about it."""
         text = redact(text)
-        with self._guard:
-            if self._status is not None:
-                self._status.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        try:
+            if self._status is not None and self._status.write(text):
                 return
-            _swallow_broken_pipe(lambda: (self._stream.write(f"{text}\n"), self._stream.flush()))
-
-    def _show(self) -> None:
-        with self._guard:
-            if not self._live:
-                return
-            shown = self._summary()
-            if self._status is None:
-                from rich.console import Console
-                from rich.status import Status
-
-                self._status = Status(shown, console=Console(file=self._stream, force_terminal=True))
-                self._status.start()
-            else:
-                self._status.update(shown)
+            with self._writing:
+                self._stream.write(f"{text}\n")
+                self._stream.flush()
+        except (OSError, ValueError):
+            return
 
     def _summary(self) -> str:
-        from rich.markup import escape
-
-        kinds = {activity.kind for activity in self._running}
-        steps = [activity for activity in self._running if activity.subject]
-        shown = [f"{_PRESENT[activity.kind]} {activity.subject}" for activity in steps[:2]]
+        with self._counting:
+            running = list(self._running.items())
+        kinds = {activity.kind for activity, _ in running}
+        steps = [(activity, detail) for activity, detail in running if activity.subject]
+        shown = [f"{_PRESENT[activity.kind]} {activity.subject}" for activity, _ in steps[:2]]
+        if len(steps) == 1 and steps[0][1]:
+            shown[0] = f"{shown[0]}: {steps[0][1]}"
         if len(steps) > 2:
             shown.append(f"and {len(steps) - 2} more")
         whole = next((_PRESENT[kind] for kind in ("resolve", "prepare", "install") if kind in kinds), "Working")
-        return escape(redact(f"{whole}… {', '.join(shown)}" if shown else f"{whole}…"))
-
-
-def _swallow_broken_pipe(write: Callable[[], object]) -> None:
-    """Who reads no more does not want to hear about it."""
-    try:
-        write()
-    except (BrokenPipeError, ValueError):
-        return
+        return redact(f"{whole}… {', '.join(shown)}" if shown else f"{whole}…")

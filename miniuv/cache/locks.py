@@ -1,0 +1,341 @@
+"""Locks that cannot deadlock.
+
+Rule 1: whoever holds a lock never blocks for another. All but one acquire *try*, and give up when busy.
+Rule 2: several locks are tried upwards in one order, ``(rank, name)``, all or nothing.
+Rule 3: the one blocking wait is the environment's, with nothing else held.
+
+Every wait is thus made by a thread that holds nothing, so no chain of waits can close to a ring. A breach
+raises ``LockOrderError``, in releases too. The kernel alone decides whether a lock is held (``flock``, gone
+with its process); a lock file is never unlinked, and what it contains is only for messages.
+
+=====  ====================  =========================================================================
+Rank   Lock                  Where
+=====  ====================  =========================================================================
+0      lease                 ``leases/…`` in the cache; held for life, nobody waits for it (``lease.py``)
+10     job                   ``locks/<kind>/<sha256 of the subject>`` in the cache
+20     source tree           ``src/<device>-<inode>`` in a folder of the user's, whatever the cache
+30     environment           ``<environment>/.lock``, the file that uv locks too
+40     garbage collection    ``locks/gc`` in the cache
+=====  ====================  =========================================================================
+"""
+
+import contextlib
+import errno
+import os
+import stat
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from miniuv.cache.heartbeat import Heartbeat
+from miniuv.cache.lock_keys import DEFECT, LockKey, Rank
+from miniuv.cache.lock_log import LockLog
+from miniuv.cache.owner import Owner, describe_holder, read_owner
+from miniuv.cache.trouble import cache_error
+from miniuv.cache.waits import ExplainedWait
+from miniuv.errors import LockOrderError, TargetError
+from miniuv.reporter import Reporter
+
+_UNSUPPORTED = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP})
+_REOPENINGS = 100
+
+
+class LockFile:
+    """One open lock file of ours: the primitive that all locks and leases are made of."""
+
+    def __init__(self, path: Path, descriptor: int, *, native: bool) -> None:
+        self.path = path
+        self.descriptor = descriptor
+        self.native = native
+        """``False`` where the file system has no locks and we only pretend."""
+
+    @classmethod
+    def try_lock(cls, path: Path, *, mode: int = 0o600, exact_mode: bool = False) -> "LockFile | None":
+        """Open ``path`` and take its lock at once; ``None`` when somebody has it. Raises ``OSError``."""
+        from filelock import lock_descriptor
+
+        for _ in range(_REOPENINGS):
+            descriptor = _open(path, mode, exact_mode=exact_mode)
+            try:
+                if not lock_descriptor(descriptor, blocking=False):
+                    os.close(descriptor)
+                    return None
+                if _is_still(path, descriptor):
+                    return cls(path, descriptor, native=True)
+            except OSError as error:
+                if error.errno in _UNSUPPORTED:
+                    return cls(path, descriptor, native=False)
+                os.close(descriptor)
+                raise
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)  # somebody deleted the cache, and this was a lock on a file without a name
+        raise OSError(errno.ESTALE, "the lock file is replaced again and again", str(path))
+
+    def close(self) -> None:
+        """Give the lock back, also where a forked child still has the descriptor."""
+        from filelock import unlock_descriptor
+
+        with contextlib.suppress(OSError):
+            unlock_descriptor(self.descriptor)
+        os.close(self.descriptor)
+
+
+def _open(path: Path, mode: int, *, exact_mode: bool) -> int:
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    with contextlib.suppress(FileNotFoundError):
+        return os.open(path, flags)
+    descriptor = os.open(path, flags | os.O_CREAT, mode)
+    if exact_mode and stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+        with contextlib.suppress(OSError):
+            os.fchmod(descriptor, mode)  # whatever the umask: all who may write the environment may lock it
+    return descriptor
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    try:
+        named = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(named, os.fstat(descriptor))
+
+
+class _Hold:
+    """One held lock, with its owner record and its heartbeat."""
+
+    def __init__(self, key: LockKey, file: LockFile, *, step: str) -> None:
+        self.key = key
+        self.path = file.path
+        self._file = file
+        self._owner = Owner.this_process(step=step)
+        self._guard = threading.Lock()
+        self._released = False
+        self._write(self._owner)
+
+    def beat(self) -> None:
+        with self._guard:
+            if not self._released:
+                self._owner = replace(self._owner, beat=self._owner.beat + 1)
+                self._write(self._owner)
+
+    def release(self) -> None:
+        with self._guard:
+            if self._released:
+                return
+            self._released = True
+            if self._file.native:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._file.descriptor, 0)  # the next holder may be one who writes no record
+            self._file.close()
+
+    def _write(self, owner: Owner) -> None:
+        if not self._file.native:
+            return
+        record = owner.encode()
+        # A full disk or a lock file opened read-only costs the explanation, never the lock.
+        with contextlib.suppress(OSError):
+            os.pwrite(self._file.descriptor, record, 0)
+            os.ftruncate(self._file.descriptor, len(record))
+
+
+class HeldLocks:
+    """Locks that are held until ``release`` or the end of the ``with`` block."""
+
+    def __init__(self, manager: "LockManager", holds: Sequence[_Hold]) -> None:
+        self._manager = manager
+        self._holds = tuple(holds)
+        self._thread = threading.get_ident()
+
+    @property
+    def keys(self) -> tuple[LockKey, ...]:
+        """What is held, upwards."""
+        return tuple(hold.key for hold in self._holds)
+
+    def release(self) -> None:
+        """Give everything back; a second call does nothing."""
+        holds, self._holds = self._holds, ()
+        self._manager._give_back(holds, self._thread)
+
+    def __enter__(self) -> "HeldLocks":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class LockManager:
+    """Hands out the locks of one cache and holds everybody to the rules; ``close`` ends its heartbeat."""
+
+    def __init__(self, folder: Path, *, runtime: Path, reporter: Reporter, log: LockLog | None = None) -> None:
+        self.log = log or LockLog(None)
+        self._folder = folder
+        self._runtime = runtime
+        self._reporter = reporter
+        self._heartbeat = Heartbeat()
+        self._guard = threading.Lock()
+        self._held: dict[int, list[LockKey]] = {}
+        self._warned = False
+
+    def try_acquire(self, keys: Iterable[LockKey], *, step: str) -> HeldLocks | None:
+        """Take all of ``keys`` at once or none; never blocks. ``step`` is what others read while they wait."""
+        outcome = self.attempt(keys, step=step)
+        return outcome if isinstance(outcome, HeldLocks) else None
+
+    def attempt(self, keys: Iterable[LockKey], *, step: str) -> HeldLocks | LockKey:
+        """Do as ``try_acquire`` does, but say which lock was busy."""
+        wanted = sorted(set(keys))
+        self._check_order(wanted)
+        holds: list[_Hold] = []
+        thread = threading.get_ident()
+        try:
+            for key in wanted:
+                hold = self._try_one(key, step)
+                if hold is None:
+                    self._give_back(holds, thread)
+                    return key
+                holds.append(hold)
+        except BaseException:
+            self._give_back(holds, thread)
+            raise
+        return HeldLocks(self, holds)
+
+    @contextlib.contextmanager
+    def environment(
+        self,
+        path: Path,
+        *,
+        step: str = "install",
+        limit: float | None = None,
+        wake: threading.Event | None = None,
+    ) -> Iterator[None]:
+        """Hold the lock of the environment at ``path``: the only wait that blocks, and it explains itself.
+
+        Raises ``LockOrderError`` where this thread holds anything, ``LockWaitExpiredError`` after ``limit``
+        seconds, ``Interrupted`` when ``wake`` is set, ``TargetError`` where the file cannot be made.
+        """
+        self.check_free(f"the lock of {path}")
+        key = LockKey.environment(path)
+        wait = ExplainedWait(
+            subject=f"the environment {path}",
+            reporter=self._reporter,
+            limit=limit,
+            wake=wake or threading.Event(),
+        )
+        while (held := self.try_acquire([key], step=step)) is None:
+            self.log.tell("wait", rank=key.rank, name=key.name, holds=self._names_held_here())
+            wait.pause(partial(self.holder, key))
+        with held:
+            yield
+
+    def check_free(self, wish: str) -> None:
+        """Raise ``LockOrderError`` where this thread holds a lock and so may not wait for ``wish``."""
+        if held := self._held_here():
+            raise LockOrderError(
+                f"{wish} was waited for while holding {_names(held)}",
+                hint=DEFECT,
+            )
+
+    def holder(self, key: LockKey) -> str | None:
+        """Say who holds ``key``; ``None`` where it is this process."""
+        path = self._path(key)
+        owner = read_owner(path)
+        return None if owner is not None and owner.is_this_process else describe_holder(path)
+
+    def close(self) -> None:
+        """End the heartbeat."""
+        self._heartbeat.close()
+
+    def _check_order(self, wanted: Sequence[LockKey]) -> None:
+        held = self._held_here()
+        if not wanted or (not held and (len(wanted) == 1 or wanted[-1].rank < Rank.ENVIRONMENT)):
+            return
+        if max((*held, *wanted)).rank >= Rank.ENVIRONMENT:
+            breach = f"{_names(wanted)} was asked for, but such a lock is held alone"
+        elif wanted[0] <= max(held, default=wanted[0]) and held:
+            breach = f"{_names(wanted)} was asked for downwards"
+        else:
+            return
+        held_names = f" while holding {_names(held)}" if held else ""
+        raise LockOrderError(breach + held_names, hint=DEFECT)
+
+    def _held_here(self) -> tuple[LockKey, ...]:
+        with self._guard:
+            return tuple(self._held.get(threading.get_ident(), ()))
+
+    def _names_held_here(self) -> list[str]:
+        return [key.name for key in self._held_here()]
+
+    def _try_one(self, key: LockKey, step: str) -> _Hold | None:
+        self.log.tell("try", rank=key.rank, name=key.name, holds=self._names_held_here())
+        file = self._lock_file(key)
+        if file is None:
+            self.log.tell("busy", rank=key.rank, name=key.name)
+            return None
+        hold = _Hold(key, file, step=step)
+        with self._guard:
+            self._held.setdefault(threading.get_ident(), []).append(key)
+        self._heartbeat.add(hold.beat)
+        self.log.tell("acquire", rank=key.rank, name=key.name)
+        if not file.native:
+            self._warn_once(file.path)
+        return hold
+
+    def _lock_file(self, key: LockKey) -> LockFile | None:
+        path = self._path(key)
+        try:
+            if key.rank == Rank.ENVIRONMENT:
+                return LockFile.try_lock(path, mode=_environment_mode(path.parent), exact_mode=True)
+            try:
+                return LockFile.try_lock(path)
+            except FileNotFoundError:
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                return LockFile.try_lock(path)
+        except OSError as error:
+            if key.rank == Rank.ENVIRONMENT:
+                raise TargetError(
+                    f"cannot lock the environment: {(error.strerror or str(error)).lower()}",
+                    where=str(path),
+                    hint="the environment must exist, and you must be able to write to it",
+                ) from error
+            raise cache_error(error, path=path, doing="take a lock") from error
+
+    def _path(self, key: LockKey) -> Path:
+        match key.rank:
+            case Rank.SOURCE_TREE:
+                return self._runtime / "src" / key.name
+            case Rank.ENVIRONMENT:
+                return Path(key.name) / ".lock"
+            case _:
+                return self._folder / key.name
+
+    def _give_back(self, holds: Sequence[_Hold], thread: int) -> None:
+        for hold in reversed(holds):
+            self._heartbeat.remove(hold.beat)
+            hold.release()
+            with self._guard:
+                mine = self._held.get(thread, [])
+                mine.remove(hold.key)
+                if not mine:
+                    self._held.pop(thread, None)
+            self.log.tell("release", rank=hold.key.rank, name=hold.key.name)
+
+    def _warn_once(self, path: Path) -> None:
+        with self._guard:
+            if self._warned:
+                return
+            self._warned = True
+        self._reporter.warning(
+            f"no locks on the file system of `{path.parent}`: work may be done twice by processes that run at once",
+            hint="use a folder on a local disk, `--cache-dir` for the cache",
+        )
+
+
+def _environment_mode(folder: Path) -> int:
+    return stat.S_IMODE(folder.stat().st_mode) & 0o666
+
+
+def _names(keys: Iterable[LockKey]) -> str:
+    return ", ".join(f"`{key.name}`" for key in keys)

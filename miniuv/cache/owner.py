@@ -1,0 +1,238 @@
+"""Who holds a lock: the record its owner leaves in the lock file, and what the kernel knows.
+
+All of this is for messages. Whether a lock is held, the kernel alone decides.
+"""
+
+import contextlib
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from miniuv.models.url import redact
+
+RECORD_LIMIT = 512
+_COMMAND_LIMIT = 160
+_STEP_LIMIT = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Owner:
+    """What a process says of itself in a lock that it holds."""
+
+    pid: int
+    host: str
+    boot: str
+    """The kernel's boot id; empty where there is none."""
+    namespace: int
+    """The inode of the pid namespace: a pid means nothing outside it. 0 where there is none."""
+    ticks: int
+    """When the process started, in the kernel's ticks: a pid may be used again. 0 where unknown."""
+    command: str
+    step: str
+    since: float
+    beat: int
+    """Grows while the process runs."""
+
+    @classmethod
+    def this_process(cls, *, step: str) -> "Owner":
+        """Describe ourselves, about to do ``step``."""
+        host, boot, namespace, ticks, command = _identity(os.getpid())
+        return cls(
+            pid=os.getpid(),
+            host=host,
+            boot=boot,
+            namespace=namespace,
+            ticks=ticks,
+            command=command,
+            step=_shorten(redact(step), _STEP_LIMIT),
+            since=time.time(),
+            beat=0,
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Owner | None":
+        """Read a record; ``None`` for anything else. What follows the first line is left from a longer record."""
+        try:
+            value = json.loads(data.partition(b"\n")[0])
+            owner = cls(**value)
+        except (ValueError, TypeError):
+            return None
+        expected = {field.name: field.type for field in fields(cls)}
+        good = all(
+            isinstance(getattr(owner, name), (int, float) if kind is float else kind)  # type: ignore[arg-type]
+            for name, kind in expected.items()
+        )
+        return owner if good else None
+
+    def encode(self) -> bytes:
+        """One line of at most ``RECORD_LIMIT`` bytes."""
+        value = asdict(self)
+        line = json.dumps(value, separators=(",", ":")).encode()
+        while len(line) >= RECORD_LIMIT and (value["command"] or value["step"]):
+            longest = max("command", "step", key=lambda name: len(json.dumps(value[name])))
+            value[longest] = value[longest][: len(value[longest]) // 2]
+            line = json.dumps(value, separators=(",", ":")).encode()
+        return line + b"\n"
+
+    @property
+    def is_this_process(self) -> bool:
+        """Whether we look at ourselves."""
+        return self.pid == os.getpid() and self._near and self.ticks in (0, _start_ticks(self.pid) or 0)
+
+    @property
+    def presence(self) -> Literal["alive", "gone", "unknown"]:
+        """Whether the process is there still; ``gone`` only with proof."""
+        if not self._near:
+            return "unknown"
+        ticks = _start_ticks(self.pid)
+        if ticks is not None and self.ticks:
+            return "alive" if ticks == self.ticks else "gone"
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return "gone"
+        except OSError:
+            return "unknown"
+        return "unknown"
+
+    @property
+    def _near(self) -> bool:
+        host, boot, namespace, _, _ = _identity(os.getpid())
+        return (self.host, self.boot, self.namespace) == (host, boot, namespace)
+
+    def describe(self, *, quiet_for: float) -> str:
+        """``pid 4711 on ci-7 "miniuv pip install", step "build_wheel", running 2m14s, alive 1s ago``."""
+        return (
+            f'pid {self.pid} on {self.host} "{self.command}", step "{self.step}", '
+            f"running {duration(time.time() - self.since)}, alive {duration(quiet_for)} ago"
+        )
+
+
+def read_owner(path: Path) -> Owner | None:
+    """The record in the lock file ``path``; ``None`` where there is none that makes sense."""
+    try:
+        with path.open("rb") as file:
+            return Owner.decode(file.read(2 * RECORD_LIMIT))
+    except OSError:
+        return None
+
+
+def describe_holder(path: Path) -> str:
+    """Say who holds the lock file ``path``, as well as record and kernel together know."""
+    owner = read_owner(path)
+    holders = _kernel_holders(path)
+    if owner is not None and (not holders or owner.pid in holders) and owner.presence != "gone":
+        return owner.describe(quiet_for=_quiet_for(path))
+    living = [pid for pid in holders if Path(f"/proc/{pid}").exists()] or _processes_with_open(path)
+    names = ", ".join(f'pid {pid} "{_command_of(pid)}"' for pid in living)
+    if owner is not None and owner.presence == "gone" and (not holders or owner.pid in holders):
+        left = f"left to {names}" if names else "but its lock is still held by a process that inherited it"
+        return f'pid {owner.pid} "{owner.command}" is gone, {left}'
+    return names or "a process that left no record of itself"
+
+
+def duration(seconds: float) -> str:
+    """``7s``, ``2m14s``, ``1h02m``; a clock that ran backwards counts as now."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02d}s"
+    return f"{minutes // 60}h{minutes % 60:02d}m"
+
+
+def host_name() -> str:
+    """The machine's name, printable."""
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in os.uname().nodename)[:64] or "?"
+
+
+@lru_cache(maxsize=1)
+def _identity(pid: int) -> tuple[str, str, int, int, str]:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        boot = ""
+    try:
+        namespace = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        namespace = 0
+    return host_name(), boot, namespace, _start_ticks(pid) or 0, _shorten(_command(sys.argv), _COMMAND_LIMIT)
+
+
+def _command(argv: Iterable[str]) -> str:
+    program, *arguments = list(argv) or ["?"]
+    path = Path(program)
+    name = path.parent.name if path.name == "__main__.py" else path.name
+    return " ".join([name, *(shlex.quote(redact(argument)) for argument in arguments)])
+
+
+def _shorten(text: str, limit: int) -> str:
+    text = "".join(c if c.isprintable() else " " for c in text)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _start_ticks(pid: int) -> int | None:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        return int(stat.rpartition(b")")[2].split()[19])  # field 22 of proc(5), counted behind the name
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _quiet_for(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _kernel_holders(path: Path) -> list[int]:
+    """The pids that ``/proc/locks`` gives for ``path``; empty where the kernel does not tell."""
+    try:
+        facts = path.stat()
+        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return []
+    held = [words for words in map(str.split, lines) if len(words) >= 8 and words[1] == "FLOCK"]
+    same_inode = [words for words in held if words[5].endswith(f":{facts.st_ino}")]
+    device = f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}:{facts.st_ino}"
+    # btrfs and overlayfs show another device there than stat does: then the inode has to do.
+    best = [words for words in same_inode if words[5] == device] or same_inode
+    return sorted({int(words[4]) for words in best if words[4].isdigit() and int(words[4]) > 0})
+
+
+def _processes_with_open(path: Path) -> list[int]:
+    try:
+        wanted = path.stat()
+        processes = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    except OSError:
+        return []
+    return sorted(pid for pid in processes if pid != os.getpid() and _has_open(pid, wanted))
+
+
+def _has_open(pid: int, wanted: os.stat_result) -> bool:
+    try:
+        descriptors = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return False
+    for name in descriptors:
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.stat(f"/proc/{pid}/fd/{name}"), wanted):
+                return True
+    return False
+
+
+def _command_of(pid: int) -> str:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return "?"
+    return _shorten(_command([word.decode("utf-8", "replace") for word in words if word]), _COMMAND_LIMIT)

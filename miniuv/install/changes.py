@@ -1,0 +1,200 @@
+"""From new and leaving files to steps: whole folders where one rename does, single files where a folder is shared."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from miniuv.errors import InstallError
+from miniuv.install.conflicts import Conflicts
+from miniuv.install.contents import NewFile
+from miniuv.install.layout import Layout
+
+_COMPILED = "__pycache__"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Incoming:
+    """A staged file."""
+
+    file: NewFile
+    order: int
+    """The place of its distribution in the plan."""
+    title: str
+    adopts: bool
+    """See ``Conflicts.replaces_file``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outgoing:
+    """A file that leaves."""
+
+    order: int
+
+
+_Leaf = TypeVar("_Leaf", Incoming, Outgoing)
+
+
+@dataclass(kw_only=True, slots=True)
+class Folder(Generic[_Leaf]):
+    """What is to happen inside of one folder."""
+
+    files: dict[str, _Leaf] = field(default_factory=dict)
+    folders: "dict[str, Folder[_Leaf]]" = field(default_factory=dict)
+
+    def below(self, path: str) -> "Folder[_Leaf]":
+        """The folder at a relative path, made where it is not there."""
+        folder = self
+        for part in path.split("/") if path else ():
+            inner = folder.folders.get(part)
+            if inner is None:
+                inner = folder.folders[part] = Folder()
+            folder = inner
+        return folder
+
+    def leaves(self) -> Iterator[_Leaf]:
+        """Every file below."""
+        yield from self.files.values()
+        for folder in self.folders.values():
+            yield from folder.leaves()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """What happens at one place: what is there leaves, what is staged comes, or both."""
+
+    place: str
+    leaves: bool
+    comes: bool
+    order: tuple[int, int, bool]
+
+
+class ChangeSet:
+    """Collects files by place, then looks at the disk for the fewest steps that bring them in and out."""
+
+    def __init__(self, layout: Layout, conflicts: Conflicts) -> None:
+        self._layout = layout
+        self._conflicts = conflicts
+        self._new: dict[str, Folder[Incoming]] = {root: Folder() for root in layout.roots}
+        self._old: dict[str, Folder[Outgoing]] = {root: Folder() for root in layout.roots}
+        self._goes: dict[str, bool] = {}
+        self._steps: list[Step] = []
+
+    def bring(self, incoming: Incoming) -> None:
+        """Add a file that comes."""
+        folder, name = _open(self._new, self._layout, incoming.file.target)
+        folder.files[name] = incoming
+
+    def remove(self, path: str, outgoing: Outgoing) -> None:
+        """Add a file that leaves."""
+        folder, name = _open(self._old, self._layout, path)
+        folder.files.setdefault(name, outgoing)
+
+    def steps(self) -> tuple[Step, ...]:
+        """Look at the disk and decide.
+
+        Steps touch disjoint places. They are ordered by distribution; within one the programs follow what they
+        import, and its ``.dist-info`` comes last: it says that the rest is there.
+        """
+        for root in self._layout.roots:
+            new, old = self._new[root], self._old[root]
+            if os.path.isdir(root):
+                self._walk(root, new, old)
+            elif new.files or new.folders:
+                self._add(root, new, leaves=False)
+        return tuple(sorted(self._steps, key=lambda step: (step.order, step.place)))
+
+    def _walk(self, path: str, new: Folder[Incoming], old: Folder[Outgoing]) -> None:
+        with os.scandir(path) as entries:
+            present = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
+        if present.get(_COMPILED):
+            _add_stale_compiled(path, new, old)
+        for name in sorted({*new.files, *new.folders, *old.files, *old.folders}):
+            place = f"{path}/{name}"
+            self._visit(place, name, new, old, is_folder=present.get(name))
+
+    def _visit(
+        self, place: str, name: str, new: Folder[Incoming], old: Folder[Outgoing], *, is_folder: bool | None
+    ) -> None:
+        file, folder = new.files.get(name), new.folders.get(name)
+        comes = folder if folder is not None else file
+        if is_folder is None:
+            if comes is not None:
+                self._add(place, comes, leaves=False)
+        elif is_folder:
+            leaving = old.folders.get(name)
+            if leaving is not None and self._goes_whole(place, leaving):
+                self._add(place, comes, leaves=True, order=next(leaving.leaves()).order)
+            elif file is not None:
+                raise InstallError(
+                    f"{file.title} brings a file `{place}`, but a folder of that name is in the way",
+                    hint="move the folder away and try again",
+                )
+            else:
+                self._walk(place, folder or Folder(), leaving or Folder())
+        elif name in old.files:
+            self._add(place, comes, leaves=True, order=old.files[name].order)
+        elif folder is not None:
+            some = next(folder.leaves())
+            self._conflicts.check_folder_over_file(place, title=some.title, adopts=some.adopts)
+            self._add(place, folder, leaves=True)
+        elif file is not None and self._conflicts.replaces_file(place, file.file, title=file.title, adopts=file.adopts):
+            self._add(place, file, leaves=True)
+
+    def _goes_whole(self, place: str, old: Folder[Outgoing]) -> bool:
+        """Whether nothing would be left in a folder but what Python compiled from what leaves."""
+        known = self._goes.get(place)
+        if known is None:
+            known = self._goes[place] = not self._layout.is_fixed(place) and self._holds_nothing_else(place, old)
+        return known
+
+    def _holds_nothing_else(self, place: str, old: Folder[Outgoing]) -> bool:
+        with os.scandir(place) as entries:
+            present = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        for name, is_folder in present:
+            if not is_folder:
+                if name not in old.files:
+                    return False
+            elif name != _COMPILED and not self._goes_whole(f"{place}/{name}", old.folders.get(name) or Folder()):
+                return False
+        return True
+
+    def _add(
+        self, place: str, comes: Incoming | Folder[Incoming] | None, *, leaves: bool, order: int | None = None
+    ) -> None:
+        if isinstance(comes, Folder):
+            order = min(leaf.order for leaf in comes.leaves())
+        elif comes is not None:
+            order = comes.order
+        assert order is not None
+        key = (order, self._rank(place), comes is not None)
+        self._steps.append(Step(place=place, leaves=leaves, comes=comes is not None, order=key))
+
+    def _rank(self, place: str) -> int:
+        if place.endswith((".dist-info", ".egg-info")):
+            return 2
+        return int(place.startswith(f"{self._layout.scripts}/"))
+
+
+def _open(trees: dict[str, Folder[_Leaf]], layout: Layout, path: str) -> tuple[Folder[_Leaf], str]:
+    place = layout.split(path)
+    assert place is not None
+    folder, _, name = place[1].rpartition("/")
+    return trees[place[0]].below(folder), name
+
+
+def _add_stale_compiled(path: str, new: Folder[Incoming], old: Folder[Outgoing]) -> None:
+    """Let the compiled forms of every module that changes leave too.
+
+    Python would take one for the new module where time and size happen to be the same.
+    """
+    modules = {name.removesuffix(".py"): leaf.order for name, leaf in new.files.items() if name.endswith(".py")}
+    modules |= {name.removesuffix(".py"): leaf.order for name, leaf in old.files.items() if name.endswith(".py")}
+    if not modules:
+        return
+    with os.scandir(f"{path}/{_COMPILED}") as entries:
+        names = [entry.name for entry in entries if ".pyc" in entry.name]
+    for name in names:
+        order = modules.get(name.partition(".")[0])
+        if order is not None:
+            old.below(_COMPILED).files.setdefault(name, Outgoing(order=order))

@@ -1,0 +1,189 @@
+"""What one wheel puts where: the new files of an environment, before any is made."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from miniuv.errors import InstallError
+from miniuv.install.layout import Layout
+from miniuv.install.record import record_hash, write_record
+from miniuv.install.scripts import entry_point_scripts, with_shebang
+from miniuv.models.interpreter import Interpreter
+from miniuv.models.wheel import PreparedWheel, UnpackedWheel, WheelFile
+
+INSTALLER = "miniuv"
+
+# Ours to write, whatever the wheel ships under these names; signatures would be of another RECORD.
+_REPLACED = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewFile:
+    """One file that a distribution brings."""
+
+    target: str
+    """Absolute, final."""
+    source: str | None
+    """The file in the cache; ``None`` where ``data`` is the content."""
+    data: bytes = b""
+    sha256: str
+    """Empty where it is not recorded: RECORD itself, compiled files."""
+    size: int
+    executable: bool = False
+    """Of ``data`` and of copies; a linked file has its mode from the cache."""
+    copied: bool = False
+    """Never linked: a program may be edited in place."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewDistribution:
+    """Everything that one distribution brings, except RECORD and compiled files."""
+
+    prepared: PreparedWheel
+    title: str
+    """``gunicorn 22.0.0``."""
+    library: str
+    """``purelib`` or ``platlib``: where RECORD's paths start from."""
+    info: str
+    """The ``.dist-info`` folder to be."""
+    files: tuple[NewFile, ...]
+
+    def record(self, compiled: Mapping[str, NewFile]) -> NewFile:
+        """Make RECORD over all ``files`` and the ``compiled`` form of modules among them, by the module's target.
+
+        Python may compile a module again, so compiled files are listed without a hash.
+        """
+        start = f"{self.library}/"
+
+        def relative(path: str) -> str:
+            return path[len(start) :] if path.startswith(start) else os.path.relpath(path, self.library)
+
+        target = f"{self.info}/RECORD"
+        rows = [(relative(file.target), record_hash(file.sha256), str(file.size)) for file in self.files]
+        rows += [(relative(compiled[file.target].target), "", "") for file in self.files if file.target in compiled]
+        rows.append((relative(target), "", ""))
+        data = write_record(rows)
+        return NewFile(target=target, source=None, data=data, sha256="", size=len(data))
+
+
+def wheel_contents(prepared: PreparedWheel, *, layout: Layout, interpreter: Interpreter) -> NewDistribution:
+    """Say what ``prepared`` puts where; raises ``InstallError`` for what no wheel may bring."""
+    wheel = prepared.wheel
+    library = layout.purelib if _root_is_purelib(wheel) else layout.platlib
+    info = f"{library}/{wheel.dist_info}"
+    files: dict[str, NewFile] = {}
+    for file in wheel.files:
+        new = _payload(file, wheel=wheel, layout=layout, library=library, interpreter=interpreter)
+        if new is not None:
+            files[new.target] = new
+    for new in _generated(prepared, layout=layout, info=info, interpreter=interpreter):
+        files[new.target] = new  # an entry point is preferred to a script of the same name, as pip does
+    for target in files:
+        if layout.is_protected(target):
+            raise InstallError(f"the wheel brings `{target}`, which belongs to the environment", where=wheel.filename)
+    return NewDistribution(
+        prepared=prepared,
+        title=str(prepared.planned.candidate),
+        library=library,
+        info=info,
+        files=tuple(files[target] for target in sorted(files)),
+    )
+
+
+def _payload(
+    file: WheelFile, *, wheel: UnpackedWheel, layout: Layout, library: str, interpreter: Interpreter
+) -> NewFile | None:
+    source = f"{wheel.root}/{file.path}"
+    first, _, rest = file.path.partition("/")
+    if first == wheel.dist_info and rest in _REPLACED:
+        return None
+    if first != _data_folder(wheel):
+        return _linked(file, source, f"{library}/{file.path}")
+    scheme, _, rest = rest.partition("/")
+    match scheme:
+        case "purelib" | "platlib" if rest:
+            folder = layout.purelib if scheme == "purelib" else layout.platlib
+            return _linked(file, source, f"{folder}/{rest}")
+        case "headers" if rest:
+            name = wheel.dist_info.partition("-")[0]
+            return _linked(file, source, _inside(layout, f"{layout.headers}/{name}/{rest}", wheel))
+        case "data" if rest:
+            target = _inside(layout, f"{layout.data}/{rest}", wheel)
+            return _linked(file, source, target)
+        case "scripts" if rest:
+            return _script(file, source, f"{layout.scripts}/{rest}", interpreter)
+        case _:
+            raise InstallError(f"`{file.path}` is of no known installation scheme", where=wheel.filename)
+
+
+def _linked(file: WheelFile, source: str, target: str) -> NewFile:
+    return NewFile(target=target, source=source, sha256=file.sha256, size=file.size)
+
+
+def _script(file: WheelFile, source: str, target: str, interpreter: Interpreter) -> NewFile:
+    with open(source, "rb") as stream:
+        if stream.read(8) != b"#!python":
+            return NewFile(
+                target=target, source=source, sha256=file.sha256, size=file.size, executable=True, copied=True
+            )
+        stream.seek(0)
+        rewritten = with_shebang(stream.read(), interpreter.executable)
+    assert rewritten is not None
+    return _written(target, rewritten, executable=True)
+
+
+def _generated(prepared: PreparedWheel, *, layout: Layout, info: str, interpreter: Interpreter) -> Iterator[NewFile]:
+    wheel = prepared.wheel
+    if any(file.path == f"{wheel.dist_info}/entry_points.txt" for file in wheel.files):
+        text = _read_text(wheel, "entry_points.txt")
+        scripts = entry_point_scripts(text, executable=interpreter.executable, where=wheel.filename)
+        for name, code in scripts.items():
+            yield _written(f"{layout.scripts}/{name}", code, executable=True)
+    yield _written(f"{info}/INSTALLER", f"{INSTALLER}\n".encode())
+    if prepared.planned.requested:
+        yield _written(f"{info}/REQUESTED", b"")
+    if prepared.direct_url is not None:
+        text = json.dumps(prepared.direct_url.to_dict(), sort_keys=True)
+        yield _written(f"{info}/direct_url.json", text.encode())
+
+
+def _written(target: str, data: bytes, *, executable: bool = False) -> NewFile:
+    return NewFile(
+        target=target,
+        source=None,
+        data=data,
+        sha256=hashlib.sha256(data).hexdigest(),
+        size=len(data),
+        executable=executable,
+    )
+
+
+def _inside(layout: Layout, path: str, wheel: UnpackedWheel) -> str:
+    # A folder of the data scheme may be a link to another one (`man` to `share/man`), never to outside.
+    folder, _, name = path.rpartition("/")
+    real = f"{os.path.realpath(folder)}/{name}"
+    if layout.split(real) is None:
+        raise InstallError(f"`{path}` would be written outside of the environment", where=wheel.filename)
+    return real
+
+
+def _data_folder(wheel: UnpackedWheel) -> str:
+    return f"{wheel.dist_info.removesuffix('.dist-info')}.data"
+
+
+def _root_is_purelib(wheel: UnpackedWheel) -> bool:
+    for line in _read_text(wheel, "WHEEL").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip().lower() == "root-is-purelib":
+            return value.strip().lower() == "true"
+    return False
+
+
+def _read_text(wheel: UnpackedWheel, name: str) -> str:
+    path = wheel.root / wheel.dist_info / name
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InstallError(f"`{name}` is not valid UTF-8", where=wheel.filename) from error

@@ -1,0 +1,76 @@
+"""Where files go in one environment, and what belongs to it."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from miniuv.models.interpreter import Interpreter
+
+_INTERPRETER_NAME = re.compile(r"(python|pypy)[\d.]*[tdw]?")
+_ENVIRONMENT_FILES = ("pyvenv.cfg", ".lock")
+_WORK_FOLDER = ".miniuv"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """The scheme folders of an environment by their real paths, so that ``lib64`` and ``lib`` are one.
+
+    Paths are ``str`` in this room: tens of thousands are handled for one install.
+    """
+
+    purelib: str
+    platlib: str
+    scripts: str
+    data: str
+    headers: str
+    roots: tuple[str, ...]
+    """Scheme folders that are never moved, inner ones before the outer. One that does not exist yet is a plain part
+    of the one around it."""
+
+    @classmethod
+    def of(cls, interpreter: Interpreter) -> Self:
+        """Resolve the scheme folders of ``interpreter``."""
+        scheme = interpreter.scheme
+        folders = {
+            name: os.path.realpath(getattr(scheme, name))
+            for name in ("purelib", "platlib", "scripts", "data", "headers")
+        }
+        roots = {
+            folder
+            for name, folder in folders.items()
+            # The one for headers is nobody's but its users'; it goes with the last of them.
+            if (name != "headers" and os.path.isdir(folder))
+            or not any(folder.startswith(f"{other}/") for other in folders.values())
+        }
+        return cls(**folders, roots=tuple(sorted(roots, key=lambda folder: (-len(folder), folder))))
+
+    def is_fixed(self, folder: str) -> bool:
+        """Whether ``folder`` is there in every environment, also in an empty one."""
+        return folder in self.roots or folder == f"{self.data}/include"
+
+    @property
+    def work_folder(self) -> Path:
+        """The folder for transactions, on the environment's own file system."""
+        return Path(self.data, _WORK_FOLDER)
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """``purelib`` and ``platlib``, once where they are the same."""
+        return tuple(dict.fromkeys((self.purelib, self.platlib)))
+
+    def split(self, path: str) -> tuple[str, str] | None:
+        """Take ``path`` apart into scheme folder and the rest; ``None`` where it is in none of them."""
+        for root in self.roots:
+            if path.startswith(root) and path[len(root) : len(root) + 1] == "/":
+                return root, path[len(root) + 1 :]
+        return None
+
+    def is_protected(self, path: str) -> bool:
+        """Whether ``path`` is part of the environment itself: its interpreter, its settings, its lock, our work."""
+        folder, _, name = path.rpartition("/")
+        if folder == self.scripts and _INTERPRETER_NAME.fullmatch(name):
+            return True
+        work = f"{self.data}/{_WORK_FOLDER}"
+        return (folder == self.data and name in _ENVIRONMENT_FILES) or path == work or path.startswith(f"{work}/")

@@ -1,0 +1,95 @@
+"""Any change of any tree: the steps give what a file-by-file account says, and can be taken back."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from miniuv.errors import Interrupted
+from miniuv.install.changes import ChangeSet, Incoming, Outgoing
+from miniuv.install.conflicts import Conflicts
+from miniuv.install.contents import NewFile
+from miniuv.install.layout import Layout
+from miniuv.install.moves import apply_moves
+from miniuv.install.staging import open_staging
+from miniuv.install.transaction import plan_moves
+from miniuv.models.request import InstallOptions
+from miniuv.reporter import Reporter
+
+_PARTS = st.sampled_from(["a", "b", "c", "m.py"])
+_PATHS = st.lists(_PARTS, min_size=1, max_size=3).map("/".join)
+
+
+def _consistent(paths: frozenset[str]) -> bool:
+    return not any(f"{parent}/" == path[: len(parent) + 1] for parent in paths for path in paths)
+
+
+_TREES = st.frozensets(_PATHS, max_size=8).filter(_consistent)
+
+
+def _layout(root: Path) -> Layout:
+    folder = str(root)
+    site, scripts = f"{folder}/lib", f"{folder}/bin"
+    return Layout(
+        purelib=site, platlib=site, scripts=scripts, data=folder, headers=f"{folder}/h", roots=(site, scripts, folder)
+    )
+
+
+def _files(root: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(root)): path.read_text()
+        for parent, _, names in os.walk(root)
+        for path in (Path(parent, name) for name in names)
+    }
+
+
+def _fill(root: Path, files: Mapping[str, str]) -> None:
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+
+
+@settings(deadline=None, max_examples=150)
+@given(there=_TREES, new=_TREES, data=st.data(), stop=st.integers(0, 12))
+def test_a_change_gives_the_old_tree_or_the_new_one(
+    there: frozenset[str], new: frozenset[str], data: st.DataObject, stop: int
+) -> None:
+    """Files in ``leaving`` go, those of ``new`` come; what belongs to nobody stays, unless a path can be only one."""
+    leaving = frozenset(data.draw(st.lists(st.sampled_from(sorted(there)), unique=True) if there else st.just([])))
+    staying = there - leaving
+    if not _consistent(new | staying) or new & staying:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(os.path.realpath(folder))
+        for name in ("lib", "bin"):
+            (root / name).mkdir()
+        _fill(root / "lib", dict.fromkeys(there, "old"))
+        before = _files(root)
+        layout = _layout(root)
+        conflicts = Conflicts((), options=InstallOptions(), reporter=Reporter(), owners=dict)
+        changes = ChangeSet(layout, conflicts)
+        files = [NewFile(target=f"{root}/lib/{path}", source=None, data=b"new", sha256="", size=3) for path in new]
+
+        with open_staging(layout, "copy") as staging:
+            staging.fill(files)
+            for file in files:
+                changes.bring(Incoming(file=file, order=0, title="new", adopts=False))
+            for path in leaving:
+                changes.remove(f"{root}/lib/{path}", Outgoing(order=0))
+            moves = plan_moves(changes, staging)
+            conflicts.conclude()
+            answers = iter(range(100))
+            expected = {f"lib/{path}": "old" for path in staying} | {f"lib/{path}": "new" for path in new}
+            if stop < len(moves):
+                expected = before
+                with pytest.raises(Interrupted):
+                    apply_moves(moves, interrupted=lambda: next(answers) == stop)
+            else:
+                apply_moves(moves, interrupted=lambda: False)
+
+        assert _files(root) == expected
+        assert len(moves) <= 2 * len(new | leaving)
