@@ -51,12 +51,15 @@ class Builder:
         self._config_settings = config_settings or {}
         self._environments = BuildEnvironments(store=store, jobs=jobs, runner=runner, reporter=reporter)
 
-    def prepare(self, folder: Path, *, pyproject: Pyproject | None, title: str, editable: bool) -> "ReadyBuild":
+    def prepare(
+        self, folder: Path, *, pyproject: Pyproject | None, title: str, editable: bool, private: bool = False
+    ) -> "ReadyBuild":
         """Get everything that the build of ``folder`` needs, so that the build itself waits for nobody.
 
         Call it with no job lock held: build requirements are resolved and may be built, build environments
         are made, and the backend is asked what else it needs, each as a job of its own. ``get_requires_for_*``
-        may write into the tree (``egg-info``), so its job holds the lock of the source tree.
+        may write into the tree (``egg-info``), so its job holds the lock of the source tree, unless ``folder`` is a
+        ``private`` copy that nobody else knows.
         """
         if pyproject is None:
             raise ProjectError(
@@ -81,7 +84,7 @@ class Builder:
                 runner=self._runner,
                 log=HookLog(self._store.log_path(title)),
             )
-            further = self._further_requirements(hooks)
+            further = self._further_requirements(hooks, private=private)
             if unmet(further, wheels, self._interpreter, title):
                 prefix = self._environments.obtain(self._interpreter, self._provide((*requires, *further), title))
                 environment = hook_environment(self._environ, prefix)
@@ -107,11 +110,13 @@ class Builder:
                 hint=error.hint,
             ) from error
 
-    def _further_requirements(self, hooks: Hooks) -> tuple[str, ...]:
+    def _further_requirements(self, hooks: Hooks, *, private: bool) -> tuple[str, ...]:
         def run() -> tuple[str, ...]:
             with activity(self._reporter, "metadata", hooks.title) as asking:
                 return hooks.requirements(partial(self._reporter.progress, asking))
 
+        if private:
+            return self._jobs.limited("build", run)
         return self._jobs.obtain(
             Job(
                 kind="requires",

@@ -75,7 +75,7 @@ class JobRunner:
         self._cancelled = threading.Event()
         self._guard = threading.Lock()
         self._flights: dict[tuple[str, str], _Flight] = {}
-        self._free = dict(limits)
+        self._free = {permit: max(1, limit) for permit, limit in limits.items()}  # none at all would wait for ever
         self._freed = {permit: threading.Condition(self._guard) for permit in limits}
         self._mine = threading.local()
 
@@ -92,6 +92,14 @@ class JobRunner:
         with self._guard:
             flight = self._flights.setdefault((job.kind, job.subject), ours)
         return self._lead(job, ours) if flight is ours else cast(T, self._follow(flight))
+
+    def limited(self, permit: Permit, run: Callable[[], T]) -> T:
+        """Run what is nobody else's business, under a permit only."""
+        self.check_free(f"a `{permit}` permit")
+        while True:
+            with self._permit(permit) as granted:
+                if granted:
+                    return run()
 
     def check_free(self, wish: str) -> None:
         """Raise ``LockOrderError`` where this thread is inside a job or holds a lock, so must not wait for ``wish``."""

@@ -14,7 +14,7 @@ from miniuv.models.interpreter import Interpreter
 from miniuv.models.metadata import CoreMetadata
 from miniuv.models.source import Sha256
 from miniuv.models.wheel import UnpackedWheel
-from miniuv.sources.folder import read_project
+from miniuv.sources.folder import build_title, read_project
 from miniuv.sources.metadata_record import metadata_from_record, metadata_to_record
 from miniuv.sources.once import Once
 from miniuv.sources.wheels import Wheels, wheel_metadata
@@ -147,7 +147,8 @@ class BuiltWheels:
     def _prepare(self, tree: SourceTree) -> ReadyBuild:
         project = tree.copy_to(self._copies.enter_context(self._store.staging("build")))
         pyproject = read_project(project, title=tree.title)
-        ready = self._builder.prepare(project, pyproject=pyproject, title=tree.title, editable=False)
+        title = build_title(pyproject, tree.title)
+        ready = self._builder.prepare(project, pyproject=pyproject, title=title, editable=False, private=True)
         return self._copies.enter_context(ready)
 
     def _action(self, what: str, identity: str) -> str:

@@ -1,7 +1,5 @@
 """Project folders on this machine, editable or not."""
 
-import uuid
-
 from miniuv.backend.builder import Builder
 from miniuv.cache.jobs import Job, JobRunner
 from miniuv.cache.store import Store
@@ -9,7 +7,7 @@ from miniuv.models.metadata import CoreMetadata
 from miniuv.models.source import DirectorySource
 from miniuv.models.wheel import UnpackedWheel
 from miniuv.project.pyproject import Pyproject, static_metadata
-from miniuv.sources.folder import read_project
+from miniuv.sources.folder import build_title, read_project
 from miniuv.sources.once import Once
 from miniuv.sources.wheels import Wheels, wheel_metadata
 
@@ -36,8 +34,8 @@ class Directories:
         return static_metadata(self._project(pinned)) or wheel_metadata(self.wheel(pinned))
 
     def _wheel(self, pinned: DirectorySource) -> UnpackedWheel:
-        title = f"{pinned.path.name} ({pinned.path})"
         pyproject = self._project(pinned)
+        title = build_title(pyproject, str(pinned))
         ready = self._builder.prepare(pinned.path, pyproject=pyproject, title=title, editable=pinned.editable)
 
         def run() -> UnpackedWheel:
@@ -47,10 +45,10 @@ class Directories:
         return self._jobs.obtain(
             Job(
                 kind="wheel",
-                subject=f"{pinned.path} {uuid.uuid4()}",  # never shared: another process builds its own
+                subject=f"{pinned.path} {'editable' if pinned.editable else 'plain'}",
                 title=title,
                 permit="build",
-                lookup=lambda: None,
+                lookup=lambda: None,  # never shared: whoever waited builds his own
                 run=run,
                 source_tree=pinned.path,
             )
