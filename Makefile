@@ -14,17 +14,20 @@ CANDIDATES := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11
 		.local/share/mise/installs/python,$(HOME)/$(folder)/*/bin/python3)))
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help demo demo-shell test check fix bench stress clean
+.PHONY: help demo demo-shell demo-deadlock test check fix bench stress clean
 .DEFAULT_GOAL := help
 
 help: ## say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s%s\n", $$1, $$2 }' Makefile
 
 demo: $(READY) ## two environments, two processes at once, five rounds, on real packages
 	@$(RUN) -m demo.run
 
 demo-shell: $(READY) ## a shell in which the commands of the README work by hand
-	@$(RUN) -m demo.shell
+	@$(RUN) -m demo.shell || true # the shell's last command may have failed
+
+demo-deadlock: $(READY) ## the hang of uv 0.3.3, proved by who holds which lock; the same with miniuv ends
+	@$(RUN) -m demo.deadlock
 
 test: check ## everything: lint, types, tests
 	$(RUN) -m pytest -n auto -m "not stress"

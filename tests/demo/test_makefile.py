@@ -59,4 +59,4 @@ def test_an_environment_that_is_ready_is_left_alone(tmp_path: Path) -> None:
 def test_every_target_is_explained() -> None:
     told = {line.split()[0] for line in _make("help").stdout.splitlines()}
 
-    assert told == {"help", "demo", "demo-shell", "test", "check", "fix", "bench", "stress", "clean"}
+    assert told == {"help", "demo", "demo-shell", "demo-deadlock", "test", "check", "fix", "bench", "stress", "clean"}
