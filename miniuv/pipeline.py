@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 
 from miniuv.environment.installed import fingerprint, installed_distributions
 from miniuv.install.stage import staged_plan
@@ -10,7 +11,7 @@ from miniuv.models.outcome import Outcome
 from miniuv.models.plan import Plan, PlannedRemoval
 from miniuv.models.request import InstallOptions, InstallRequest, TargetRequest
 from miniuv.reporter import counted
-from miniuv.resolve.gather import ask, names_of, read_inputs
+from miniuv.resolve.gather import Asked, names_of, read_inputs, with_file_options
 from miniuv.workshop import Session, Workshop
 
 
@@ -19,16 +20,23 @@ def install(request: InstallRequest, session: Session) -> Outcome:
     options, reporter = request.options, session.reporter
     interpreter = session.interpreters.target(request.target, directory=session.directory)
     reporter.targeted(interpreter)
-    inputs = read_inputs(request, constraint_files=session.settings.constraint_files, environ=session.environ)
+    inputs = read_inputs(
+        request, constraint_files=session.settings.constraint_files, environ=session.environ, fetch=session.fetch
+    )
     for file in inputs.files:
         for warning in file.warnings:
             reporter.warning(warning)
+    options = with_file_options(options, inputs.files)
+    options = replace(options, require_hashes=options.require_hashes or session.settings.require_hashes)
+    asked: Asked | None = None
     with Workshop.open(session, interpreter, options, inputs) as workshop:
-        asked = ask(inputs, catalog=workshop.catalog, interpreter=interpreter, directory=session.directory)
         while True:
             seen = fingerprint(interpreter)
             installed = installed_distributions(interpreter, reporter=reporter)
-            outcome = workshop.plan(asked, installed, options)
+            with counted(reporter, "resolve") as step:
+                asked = asked or workshop.ask(inputs)
+                outcome = workshop.plan(asked, installed, options)
+                step.count = len(outcome.resolution.candidates) if outcome.resolution else 0
             if options.dry_run or outcome.plan.is_empty:
                 return outcome
             prepared = workshop.prepare(outcome.plan)
@@ -40,6 +48,7 @@ def install(request: InstallRequest, session: Session) -> Outcome:
                     link_mode=session.settings.link_mode,
                     runner=session.runner,
                     reporter=reporter,
+                    verified=True,
                 ) as staged,
                 session.environment_lock(interpreter),
             ):
@@ -64,7 +73,7 @@ def uninstall(
         options=InstallOptions(dry_run=dry_run),
         directory=session.directory,
     )
-    inputs = read_inputs(request, constraint_files=(), environ=session.environ)
+    inputs = read_inputs(request, constraint_files=(), environ=session.environ, fetch=session.fetch)
     wanted = names_of(inputs, interpreter=interpreter, directory=session.directory)
     with nullcontext() if dry_run else session.environment_lock(interpreter):
         installed = installed_distributions(interpreter, reporter=session.reporter)

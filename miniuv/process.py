@@ -3,6 +3,7 @@
 Whoever needs git or an interpreter is given a ``Runner``; tests give their own.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,6 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
+
+from miniuv.errors import Interrupted
+
+_LEASH_SECONDS = 10.0
+"""How long a supervisor may take to end what it supervises."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +50,9 @@ class Runner(Protocol):
         ``environment`` replaces the whole environment. ``output`` receives stdout and stderr together.
         ``on_line`` hears every line of stderr as it comes (``\r`` ends a line too). ``timeout`` is in seconds.
 
+        ``pass_fds`` are locks for a program that knows what to do with them (``backend/_supervisor.py``): its
+        standard input stays open until it ends, and when that is closed it shall end itself and all that came of it.
+
         Raises ``FileNotFoundError`` where there is no such program, ``TimeoutError`` when time is up (the
         program and its children are ended first).
         """
@@ -56,7 +65,8 @@ class SubprocessRunner:
     """
 
     def __init__(self) -> None:
-        self._children: set[int] = set()
+        self._children: set[_Child] = set()
+        self._ended = False
         self._guard = threading.Lock()
 
     def run(
@@ -72,35 +82,70 @@ class SubprocessRunner:
         pass_fds: Sequence[int] = (),
     ) -> Completed:
         """See ``Runner.run``."""
-        process = subprocess.Popen(
-            list(argv),
-            cwd=cwd,
-            env=None if environment is None else dict(environment),
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE if output is None else output,
-            stderr=subprocess.PIPE if output is None else subprocess.STDOUT,
-            start_new_session=True,
-            pass_fds=tuple(pass_fds),
-        )
-        with self._guard:
-            self._children.add(process.pid)
+        with self._guard:  # whoever calls `end_all` meets every child or none: nobody starts in between
+            if self._ended:
+                raise Interrupted("interrupted")
+            process = subprocess.Popen(
+                list(argv),
+                cwd=cwd,
+                env=None if environment is None else dict(environment),
+                stdin=subprocess.PIPE if stdin or pass_fds else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if output is None else output,
+                stderr=subprocess.PIPE if output is None else subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=tuple(pass_fds),
+            )
+            child = _Child(process, leashed=bool(pass_fds))
+            self._children.add(child)
         try:
             stdout, stderr = _communicate(process, stdin, on_line, timeout)
         except BaseException:
-            end_group(process.pid)
-            process.wait()
+            child.end()
+            child.wait()
             raise
         finally:
             with self._guard:
-                self._children.discard(process.pid)
+                self._children.discard(child)
+            child.let_go()
         return Completed(returncode=process.returncode, stdout=stdout, stderr=stderr)
 
     def end_all(self) -> None:
-        """End every child that still runs, with its process group; called when the command is interrupted."""
+        """End every child that still runs, with its process group, and start no more: the command was interrupted."""
         with self._guard:
-            children = sorted(self._children)
-        for pid in children:
-            end_group(pid)
+            self._ended = True
+            children = tuple(self._children)
+        for child in children:
+            child.end()
+
+
+class _Child:
+    """A program that runs; one that is ``leashed`` ends everything below it when its standard input ends."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", *, leashed: bool) -> None:
+        self._process = process
+        self._leash = process.stdin if leashed else None
+        if leashed:
+            process.stdin = None  # communicate() would close it
+
+    def end(self) -> None:
+        """Begin its end, with all that came of it."""
+        if self._leash is None:
+            end_group(self._process.pid)
+        self.let_go()
+
+    def wait(self) -> None:
+        """Wait for that end; a leashed program that does not come to it is killed."""
+        try:
+            self._process.wait(timeout=None if self._leash is None else _LEASH_SECONDS)
+        except subprocess.TimeoutExpired:
+            end_group(self._process.pid)
+            self._process.wait()
+
+    def let_go(self) -> None:
+        """Close the leash."""
+        if self._leash is not None:
+            with contextlib.suppress(OSError):
+                self._leash.close()
 
 
 def end_group(pid: int) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from miniuv.models.interpreter import Interpreter
 
 ActivityKind = Literal[
-    "fetch", "download", "metadata", "build", "unpack", "resolve", "prepare", "install", "uninstall", "compile"
+    "list", "fetch", "download", "metadata", "build", "unpack", "resolve", "prepare", "install", "uninstall", "compile"
 ]
 
 

@@ -1,14 +1,17 @@
 """Where the things are put together: one session for a command, one workshop for a target."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from miniuv.archive.intact import DamagedWheelError
 from miniuv.backend.builder import Builder
+from miniuv.cache.failures import Failures
 from miniuv.cache.jobs import JobRunner, Permit
 from miniuv.cache.store import Store
 from miniuv.environment.interpreters import Interpreters
+from miniuv.errors import OfflineError, PackageIndexError
 from miniuv.git.repositories import GitRepositories
 from miniuv.index.client import HttpClient
 from miniuv.index.package_index import PackageIndex
@@ -23,18 +26,21 @@ from miniuv.models.wheel import PreparedWheel, UnpackedWheel
 from miniuv.plan import make_plan
 from miniuv.prepare.wheels import prepare
 from miniuv.process import SubprocessRunner
-from miniuv.project.requirement_file import RequirementFile
+from miniuv.project.requirement_file import MAX_BYTES, RequirementFile
 from miniuv.reporter import Reporter, counted
 from miniuv.resolve.finder import Finder
-from miniuv.resolve.gather import Asked, Inputs, ask_for_build
+from miniuv.resolve.gather import Asked, Inputs, ask, ask_for_build
 from miniuv.resolve.resolver import resolve
 from miniuv.settings import Settings
+from miniuv.settings.options import flag
 from miniuv.sources.archive import Archives
 from miniuv.sources.built import BuiltWheels
 from miniuv.sources.catalog import Catalog
 from miniuv.sources.directory import Directories
 from miniuv.sources.git import GitSources
 from miniuv.sources.wheels import Wheels
+
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +60,18 @@ class Session:
         """Taken last and alone, for the commit only."""
         return self.store.locks.environment(interpreter.prefix, limit=self.settings.lock_wait)
 
+    def fetch(self, address: str) -> bytes:
+        """Read a requirement file from the web; raises ``PackageIndexError``."""
+        url = Url.parse(address)
+        if self.settings.offline:
+            raise OfflineError("the network is switched off", where=str(url), hint="run it without `--offline`")
+        with HttpClient(self.settings, environ=self.environ, reporter=self.reporter) as http:
+            answer = http.get(url, limit=MAX_BYTES)
+        if answer.status != 200:
+            hint = "check the address; a user and password go into it, or into `~/.netrc`"
+            raise PackageIndexError(f"the server answered with status {answer.status}", where=str(url), hint=hint)
+        return answer.body
+
     def cancel(self) -> None:
         """End what still runs: waits, and other programs with all their children."""
         self.jobs.cancel()
@@ -66,13 +84,24 @@ def open_session(
 ) -> Iterator[Session]:
     """Open the cache; on leaving, our lease and temporary files are gone, whatever happened."""
     runner = SubprocessRunner()
-    with Store.open(settings.cache_dir, reporter=reporter, allow_shared=settings.allow_shared_cache) as store:
+    with Store.open(
+        settings.cache_dir,
+        reporter=reporter,
+        allow_shared=settings.allow_shared_cache,
+        durable=flag(environ, "MINIUV_FSYNC"),
+    ) as store:
         limits: dict[Permit, int] = {
             "fetch": settings.concurrent_fetches,
             "download": settings.concurrent_downloads,
             "build": settings.concurrent_builds,
         }
-        jobs = JobRunner(locks=store.locks, reporter=reporter, limits=limits, lock_wait=settings.lock_wait)
+        jobs = JobRunner(
+            locks=store.locks,
+            reporter=reporter,
+            limits=limits,
+            lock_wait=settings.lock_wait,
+            failures=Failures(store),
+        )
         session = Session(
             settings=settings,
             reporter=reporter,
@@ -111,7 +140,7 @@ class Workshop:
         self._options = options
         store, jobs, reporter = session.store, session.jobs, session.reporter
         index = PackageIndex(settings=settings, client=http, store=store, jobs=jobs, reporter=reporter)
-        wheels = Wheels(store=store, jobs=jobs, reporter=reporter)
+        wheels = self._wheels = Wheels(store=store, jobs=jobs, reporter=reporter)
         builder = Builder(
             store=store,
             jobs=jobs,
@@ -131,10 +160,10 @@ class Workshop:
             reporter=reporter,
             environ=session.environ,
             offline=settings.offline,
-            refresh=settings.refresh,
+            refresh=session.settings.refresh,  # not for -U: a commit stays what it is, and a branch is always asked for
         )
         self.catalog = Catalog(
-            archives=Archives(index=index, store=store, wheels=wheels, built=self.built),
+            archives=Archives(index=index, store=store, wheels=wheels, built=self.built, interpreter=interpreter),
             directories=Directories(store=store, jobs=jobs, builder=builder, wheels=wheels),
             git=GitSources(repositories=repositories, built=self.built),
         )
@@ -149,40 +178,63 @@ class Workshop:
         cls, session: Session, interpreter: Interpreter, options: InstallOptions, inputs: Inputs
     ) -> "Iterator[Workshop]":
         """Connections and private copies live until this is left; requirement files may bring index options."""
-        settings = _with_file_options(session.settings, inputs.files)
+        settings = _with_file_indexes(session.settings, inputs.files)
         settings = replace(settings, refresh=settings.refresh or options.upgrade)
-        if any(file.prereleases for file in inputs.files):
-            options = replace(options, prereleases=True)
         with HttpClient(settings, environ=session.environ, reporter=session.reporter) as http:
             workshop = cls(session, interpreter, options, settings=settings, http=http)
             with workshop.built:
                 yield workshop
 
+    def ask(self, inputs: Inputs) -> Asked:
+        """Parse ``inputs`` for the target; names of paths and bare URLs are found out, which may build."""
+        return ask(
+            inputs,
+            catalog=self.catalog,
+            interpreter=self._interpreter,
+            directory=self._session.directory,
+            cancel=self._session.cancel,
+        )
+
     def plan(self, asked: Asked, installed: Sequence[InstalledDistribution], options: InstallOptions) -> Outcome:
         """Resolve ``asked`` against what is installed, and say what is to be done."""
-        with counted(self._session.reporter, "resolve") as step:
-            resolution = self._resolve(asked, self._finder, installed, options)
-            step.count = len(resolution.candidates)
+        resolution = self._resolve(asked, self._finder, installed, options, cancel=self._session.cancel)
         return Outcome(plan=make_plan(resolution, installed, options), resolution=resolution, dry_run=options.dry_run)
 
     def prepare(self, plan: Plan) -> tuple[PreparedWheel, ...]:
-        """Fetch, build and unpack everything that ``plan`` installs."""
+        """Fetch, build and unpack everything that ``plan`` installs; what proves damaged in the cache is made anew."""
         with counted(self._session.reporter, "prepare", len(plan.installs)):
-            return prepare(plan, catalog=self.catalog, cancel=self._session.cancel)
+            for attempt in range(1, _ATTEMPTS + 1):
+                prepared = prepare(plan, catalog=self.catalog, cancel=self._session.cancel)
+                try:
+                    self._wheels.verify(each.wheel for each in prepared)
+                    break
+                except DamagedWheelError:
+                    if attempt == _ATTEMPTS:
+                        raise
+        return prepared
 
     def provide(
         self, requirements: Sequence[str], *, interpreter: Interpreter, required_by: str
     ) -> tuple[UnpackedWheel, ...]:
-        """See ``Provisioner``: resolved in an empty world, and never with a lock held."""
+        """See ``Provisioner``: resolved in an empty world, and never with a lock held.
+
+        A failure ends nothing but itself: whoever asked for the build cancels the rest when he hears of it.
+        """
         asked = ask_for_build(
             requirements, interpreter=interpreter, directory=self._session.directory, required_by=required_by
         )
         resolution = self._resolve(asked, self._build_finder, (), InstallOptions())
         plan = make_plan(resolution, (), InstallOptions())
-        return tuple(each.wheel for each in prepare(plan, catalog=self.catalog, cancel=self._session.cancel))
+        return tuple(each.wheel for each in prepare(plan, catalog=self.catalog))
 
     def _resolve(
-        self, asked: Asked, finder: Finder, installed: Sequence[InstalledDistribution], options: InstallOptions
+        self,
+        asked: Asked,
+        finder: Finder,
+        installed: Sequence[InstalledDistribution],
+        options: InstallOptions,
+        *,
+        cancel: Callable[[], None] | None = None,
     ) -> Resolution:
         return resolve(
             asked,
@@ -193,10 +245,11 @@ class Workshop:
             options=options,
             directory=self._session.directory,
             reporter=self._session.reporter,
+            cancel=cancel,
         )
 
 
-def _with_file_options(settings: Settings, files: Sequence[RequirementFile]) -> Settings:
+def _with_file_indexes(settings: Settings, files: Sequence[RequirementFile]) -> Settings:
     """What requirement files say of indexes; as in pip, a file's ``--index-url`` replaces that of the settings."""
     for file in files:
         settings = replace(

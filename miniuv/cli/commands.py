@@ -48,6 +48,12 @@ COMMANDS: dict[tuple[str, ...], Entry] = {
     ("pip", "check"): Entry("pip_check", "Check that what is installed fits together"),
     ("venv",): Entry("venv", "Make a virtual environment"),
     ("cache", "dir"): Entry("cache_dir", "Print the folder of the cache"),
+    ("cache", "size"): Entry("cache_size", "Tell how much the cache holds"),
+    ("cache", "list"): Entry("cache_list", "List what the cache holds"),
+    ("cache", "clean"): Entry("cache_clean", "Remove everything that is not in use, or what belongs to some names"),
+    ("cache", "prune"): Entry("cache_prune", "Remove what was not used for long"),
+    ("cache", "verify"): Entry("cache_verify", "Read everything again, and drop what is damaged"),
+    ("cache", "locks"): Entry("cache_locks", "List who holds which lock, and who waits for it"),
 }
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Never, TextIO
@@ -63,6 +64,9 @@ class _Ended(BaseException):
         super().__init__(number)
         self.signal = number
 
+
+_PATIENCE = 5.0
+"""Seconds after the first signal in which the next ones are not heard."""
 
 _SIGNALLED = 128
 """A shell's exit code for a command that a signal ended, with the signal's number added."""
@@ -138,17 +142,20 @@ def _directory() -> Path:
 
 
 def _end_on_signals() -> None:
-    """The first signal begins the end; what follows does not disturb how things are put back."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    """The first signal begins the end. Another one right after it does not disturb how things are put back."""
+    began: list[float] = []
 
     def end(number: int, _frame: object) -> None:
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
+        if began:
+            if time.monotonic() - began[0] > _PATIENCE:
+                os._exit(_SIGNALLED + number)
+            return
+        began.append(time.monotonic())
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         raise _Ended(number)
 
-    for each in numbers:
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(each) != signal.SIG_IGN:  # as under nohup
             signal.signal(each, end)
 
@@ -156,7 +163,7 @@ def _end_on_signals() -> None:
 def _usable(stream: TextIO | None) -> TextIO:
     """A stream that takes every text; one that was closed from the start takes it and forgets it."""
     if stream is None:
-        return open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # lives as long as the process
+        return open(os.devnull, "w", encoding="utf-8")  # lives as long as the process
     if hasattr(stream, "reconfigure") and stream.errors == "strict":
         stream.reconfigure(errors="backslashreplace")
     return stream

@@ -38,5 +38,5 @@ def frozen(distribution: InstalledDistribution) -> str:
     if (location := distribution.editable_location) is not None:
         return f"-e {location}"
     if distribution.direct_url is not None:
-        return f"{name} @ {direct_url_text(distribution.direct_url)}"
+        return f"{name} @ {direct_url_text(distribution.direct_url, hashed=True)}"
     return f"{name}=={version}"

@@ -1,10 +1,16 @@
 """``miniuv pip install``."""
 
 import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from miniuv.cli.context import Context
 from miniuv.cli.options import add_index, add_target, target_request
-from miniuv.errors import UsageError
+from miniuv.errors import ResolutionError, UsageError
+
+if TYPE_CHECKING:
+    from miniuv.models.request import InstallRequest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "-c", "--constraint", "--constraints", metavar="FILE", action="append", default=[], help="limits versions only"
     )
+    what.add_argument("--require-hashes", action="store_true", help="refuse what has no `--hash` in a requirement file")
     what.add_argument("--no-deps", action="store_true", help="what is named and nothing else")
     what.add_argument("--pre", action="store_true", help="accept pre-releases")
     what.add_argument("--no-build", action="store_true", help="wheels only, but for editables")
@@ -49,7 +56,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     from miniuv.pipeline import install
     from miniuv.report.outcome import reason_lines
 
-    _check(arguments)
+    _check(arguments, context.directory)
     request = InstallRequest(
         requirements=tuple(arguments.requirements),
         editables=tuple(arguments.editable),
@@ -67,12 +74,17 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             prereleases=arguments.pre,
             force=arguments.force,
             strict=arguments.strict,
+            require_hashes=arguments.require_hashes,
             no_build=arguments.no_build or arguments.only_binary == ":all:",
         ),
         directory=context.directory,
     )
     with context.session(arguments) as session:
-        outcome = install(request, session)
+        try:
+            outcome = install(request, session)
+        except ResolutionError as error:
+            error.hint = _meant_as_folder(request) or error.hint
+            raise
     if arguments.explain or arguments.verbose:
         for line in reason_lines(outcome):
             context.reporter.line(line)
@@ -80,11 +92,14 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     return 0
 
 
-def _check(arguments: argparse.Namespace) -> None:
-    if not (arguments.requirements or arguments.editable or arguments.requirement):
-        raise UsageError(
-            "there is nothing to install", hint="name a requirement, `-e PATH` or `-r FILE`; `.` is the current folder"
-        )
+def _meant_as_folder(request: "InstallRequest") -> str | None:
+    for text in request.requirements:
+        if os.sep not in text and (request.directory / text / "pyproject.toml").is_file():
+            return f"`{text}` was looked for on the indexes; the folder of that name is `./{text}`"
+    return None
+
+
+def _check(arguments: argparse.Namespace, directory: Path) -> None:
     for option, instead in (
         ("user", "make an environment with `miniuv venv`"),
         ("target", "make an environment with `miniuv venv`"),
@@ -93,5 +108,19 @@ def _check(arguments: argparse.Namespace) -> None:
     ):
         if getattr(arguments, option) is not None:
             raise UsageError(f"`--{option}` is not supported: miniuv installs into environments", hint=instead)
+    for text in arguments.requirements:
+        if text.endswith((".txt", ".in")) and (directory / text).is_file():
+            raise UsageError(
+                f"`{text}` is a file, not a requirement", hint=f"write `-r {text}` to install what it lists"
+            )
+    for text in arguments.requirement:
+        if (directory / text).is_dir():
+            raise UsageError(f"`-r {text}` names a folder", hint=f"write `-e {text}` to install the project in it")
+    if not (arguments.requirements or arguments.editable or arguments.requirement):
+        raise UsageError(
+            "there is nothing to install", hint="name a requirement, `-e PATH` or `-r FILE`; `.` is the current folder"
+        )
     if arguments.only_binary not in (None, ":all:", ":none:"):
-        raise UsageError("`--only-binary` takes `:all:` or `:none:`")
+        raise UsageError(
+            "`--only-binary` takes `:all:` or `:none:`", hint="or leave it out: wheels are preferred anyway"
+        )

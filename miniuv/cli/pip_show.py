@@ -58,7 +58,7 @@ def _lines(
         yield f"Editable project location: {editable}"
     yield f"Requires: {', '.join(sorted(_requires(distribution, interpreter)))}"
     needed_by = (other for other in installed if distribution.name in _requires(other, interpreter))
-    yield f"Required-by: {', '.join(sorted(other.metadata.display_name for other in needed_by))}"
+    yield f"Required-by: {', '.join(sorted((other.metadata.display_name for other in needed_by), key=str.lower))}"
 
 
 def _header(distribution: InstalledDistribution) -> Message:

@@ -6,11 +6,14 @@ present when it can be reached from ``packed-refs``, so a fetch that was killed 
 that anybody believes. Two writers at once can only lose each other's note of what is there, never objects.
 """
 
+import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from miniuv.cache.boot import boot_id
+from miniuv.cache.trouble import refuse_scarcity
 from miniuv.git.command import Git
 from miniuv.git.failures import GitCommandError
 from miniuv.git.refs import Listing, Tag, packed_refs, parse_packed_refs
@@ -18,6 +21,9 @@ from miniuv.git.refs import Listing, Tag, packed_refs, parse_packed_refs
 KEPT = "refs/miniuv/"
 """References of ours: ``refs/miniuv/<commit>`` for every commit that was fetched, with its whole history."""
 
+_HASHED = frozenset({".pack", ".idx", ".rev"})
+_CHUNK = 1 << 20
+_BOOT = "boot"
 _LAST_SUFFIX = ".idx"
 """git believes a pack from the moment on when its index is there."""
 
@@ -104,6 +110,31 @@ class Database:
             return False
         return True
 
+    def needs_reading(self) -> bool:
+        """Whether nobody has written to it, or read it back, since the machine was started."""
+        try:
+            return (self.path / _BOOT).read_text(encoding="ascii") != boot_id()
+        except (OSError, ValueError):
+            return True
+
+    def is_whole(self) -> bool:
+        """Whether every pack and index still ends with the hash of what stands before: no more than reading it."""
+        packs = self.path / "objects" / "pack"
+        algorithm = "sha256" if self.path.suffix == ".sha256" else "sha1"
+        try:
+            names = {file.name for file in packs.iterdir() if file.suffix in _HASHED}
+            pairs = all(f"{name.rpartition('.')[0]}.pack" in names for name in names)
+            return pairs and all(_ends_with_its_hash(packs / name, algorithm) for name in sorted(names))
+        except OSError as error:
+            refuse_scarcity(error, packs)
+            return False
+
+    def mark_boot(self, *, staging: Path) -> None:
+        """Note that all of it is of this boot, or was read in it; raises ``OSError``."""
+        written = staging / _BOOT
+        written.write_text(boot_id(), encoding="ascii")
+        written.replace(self.path / _BOOT)
+
     def absorb(self, fetched: Path, *, staging: Path) -> None:
         """Move the packs of the private repository ``fetched`` in, then note its tags and the commits it kept.
 
@@ -116,6 +147,7 @@ class Database:
         commits = {identifier for name, identifier in listing.refs.items() if name.startswith(KEPT)}
         refs |= {f"{KEPT}{commit}": (commit, None) for commit in commits}
         refs |= {name: (identifier, peeled) for name, identifier, peeled in listing.tags()}
+        self.mark_boot(staging=staging)
         packs = sorted((fetched / "objects" / "pack").glob("pack-*"), key=lambda file: file.suffix == _LAST_SUFFIX)
         for file in packs:
             if file.suffix != ".keep":
@@ -132,6 +164,16 @@ class Database:
 
     def _ask(self, *arguments: str) -> bytes:
         return self.git.run(*arguments, what=f"read `{self.path}`", repository=self.path)
+
+
+def _ends_with_its_hash(path: Path, algorithm: str) -> bool:
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    left = path.stat().st_size - digest.digest_size
+    with path.open("rb") as file:
+        while left > 0 and (chunk := file.read(min(left, _CHUNK))):
+            digest.update(chunk)
+            left -= len(chunk)
+        return left == 0 and file.read() == digest.digest()
 
 
 def _quoted(path: bytes) -> bytes:

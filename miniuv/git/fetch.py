@@ -1,5 +1,6 @@
 """What is asked of a host once: its references in each run, a history in each cache; shared by all processes."""
 
+import contextlib
 import shutil
 import threading
 import time
@@ -11,7 +12,8 @@ from miniuv.cache.jobs import Job, JobRunner
 from miniuv.cache.layout import EntryKind
 from miniuv.cache.store import Store
 from miniuv.cache.trouble import cache_trouble
-from miniuv.errors import GitError
+from miniuv.cache.usage import is_there
+from miniuv.errors import CacheError, GitError
 from miniuv.git.command import Git
 from miniuv.git.database import KEPT, Database, make_repository
 from miniuv.git.failures import GitCommandError
@@ -197,7 +199,17 @@ class Fetcher:
 
     def _find(self, key: str) -> Database | None:
         path = self._store.find(_DATABASES, key)
-        return Database(path=path, git=self._git) if path and (path / "objects" / "pack").is_dir() else None
+        if path is None or not (path / "objects" / "pack").is_dir():
+            return None
+        database = Database(path=path, git=self._git)
+        if database.needs_reading() and not self._store.is_verified(_DATABASES, key):
+            if not database.is_whole():
+                self._discard(key, "it did not reach the disk whole")
+                return None
+            self._store.mark_verified(_DATABASES, key)
+            with contextlib.suppress(OSError, CacheError), self._store.staging("boot") as staging:
+                database.mark_boot(staging=staging)
+        return database
 
     def _writable(self, key: str, staging: Path) -> Database:
         """Return the database, made where it is missing; over one that we can only read goes one of ours."""
@@ -209,7 +221,7 @@ class Fetcher:
         make_repository(fresh, like=like, borrow=[found.path] if found else [])
         if found is not None:
             shutil.copyfile(found.path / "packed-refs", fresh / "packed-refs")
-        elif self._store.path(_DATABASES, key).exists():
+        elif is_there(self._store.path(_DATABASES, key)):
             self._discard(key, "something else lies in its place")
         return Database(path=self._store.publish(fresh, _DATABASES, key), git=self._git)
 
@@ -247,6 +259,7 @@ class Fetcher:
             self._git.run("repack", "-a", "-d", "-l", "-q", what="pack what was fetched", repository=private.path)
         if commit is not None and (kind := private.kind_of(commit)) != "commit":
             raise _not_a_commit(remote, commit, kind)
+        self._store.sync()
         database.absorb(private.path, staging=staging)
 
 

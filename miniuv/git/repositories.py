@@ -90,14 +90,16 @@ class GitRepositories:
         key = f"{pinned.commit}-{sha256(remote.identity.encode()).hexdigest()[:16]}"
 
         def lookup() -> Path | None:
-            return self._store.find(_CHECKOUTS, key)
+            entry = self._store.find(_CHECKOUTS, key)
+            return entry / "tree" if entry is not None else None
 
         def make(tree: Tree) -> Path:
             def run() -> Path:
                 with self._store.staging("checkout") as staging, cache_trouble(staging, "write the checkout"):
-                    (staging / "repositories").mkdir()
-                    tree.write(staging / "tree", repositories=staging / "repositories")
-                    return self._store.publish(staging / "tree", _CHECKOUTS, key)
+                    for folder in ("repositories", "entry"):
+                        (staging / folder).mkdir()
+                    tree.write(staging / "entry" / "tree", repositories=staging / "repositories")
+                    return self._store.publish(staging / "entry", _CHECKOUTS, key) / "tree"
 
             title = f"checkout of {remote.shown} at {pinned.commit[:12]}"
             return self._jobs.obtain(

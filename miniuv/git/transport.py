@@ -43,7 +43,7 @@ class Transport:
                 timeout=_ANSWER_SECONDS,
             )
 
-        with activity(self._reporter, "fetch", remote.shown):
+        with activity(self._reporter, "list", f"the references of {remote.shown}"):
             return Listing.parse(self._patiently(attempt))
 
     def fetch(self, remote: Remote, refspecs: Sequence[str], *, into: Path) -> None:

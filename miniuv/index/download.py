@@ -100,7 +100,7 @@ class Downloads:
     def _find(self, wanted: _Wanted) -> Download | None:
         if digest := promised_sha256(wanted.hashes):
             return self._blob(digest, wanted)
-        if known := self._asked.get(wanted.action):
+        if (known := self._asked.get(wanted.action)) and self._store.holds(known.path):
             return known
         record = self._store.read_record(wanted.action)
         if record is None or not self._holds(record, wanted):

@@ -38,7 +38,10 @@ class Bodies:
             body = found.read_bytes()
         except OSError:
             return None
-        return body if hashlib.sha256(body).hexdigest() == digest else None
+        if hashlib.sha256(body).hexdigest() == digest:
+            return body
+        self._store.discard("http", digest)
+        return None
 
     def keep(self, body: bytes) -> Sha256:
         """Publish the bytes under their digest."""

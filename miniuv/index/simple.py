@@ -95,19 +95,25 @@ class _RawPage(msgspec.Struct):
     meta: dict[str, Any] = {}
 
 
+# Made at import, by one thread: msgspec looks a type over when it first decodes it, and two threads at that crash.
+_PAGES = msgspec.json.Decoder(_JsonPage)
+_RAW_PAGES = msgspec.json.Decoder(_RawPage)
+_LINKS = msgspec.json.Decoder(_Link)
+
+
 def _json_links(data: bytes, url: Url) -> tuple[list[_Link], list[Rejection]]:
     skipped: list[Rejection] = []
     try:
         try:
-            page = msgspec.json.decode(data, type=_JsonPage)
+            page = _PAGES.decode(data)
             links, meta = page.files, page.meta
         except msgspec.ValidationError:
             # one odd entry must not hide the others
-            raw = msgspec.json.decode(data, type=_RawPage)
+            raw = _RAW_PAGES.decode(data)
             links, meta = [], raw.meta
             for number, entry in enumerate(raw.files, start=1):
                 try:
-                    links.append(msgspec.json.decode(entry, type=_Link))
+                    links.append(_LINKS.decode(entry))
                 except msgspec.MsgspecError as error:
                     skipped.append(Rejection(filename=f"file {number}", reason=f"its entry is odd: {error}"))
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:

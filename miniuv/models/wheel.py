@@ -36,6 +36,8 @@ class UnpackedWheel:
     """Sorted by path; RECORD and its signatures included."""
     dist_info: str
     """``gunicorn-22.0.0.dist-info``."""
+    boot: str = ""
+    """The boot of the machine in which it was unpacked; empty where it was read back whole in a later one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -91,7 +91,8 @@ def _local(path: Path, fragment: Mapping[str, str], text: str, *, editable: bool
     if _is_dir(path):
         folder = path / subdirectory if subdirectory else path
         if not _is_dir(folder):
-            raise RequirementError(f"`{text}`: there is no folder `{folder}`")
+            hint = "check `#subdirectory=`: it starts from the project's folder"
+            raise RequirementError(f"`{text}`: there is no folder `{folder}`", hint=hint)
         return DirectorySource(path=folder, editable=editable)
     if editable:
         problem = "is a file" if path.exists() else "does not exist"
@@ -100,7 +101,8 @@ def _local(path: Path, fragment: Mapping[str, str], text: str, *, editable: bool
             hint="name the folder that holds the project's `pyproject.toml`",
         )
     if not path.exists():
-        raise RequirementError(f"`{text}`: `{path}` does not exist")
+        there = "" if text == str(path) else f": there is no `{path}`"
+        raise RequirementError(f"`{text}` does not exist{there}", hint="check the path; it starts from the current folder")
     if not path.name.lower().endswith(ARCHIVE_SUFFIXES):
         raise RequirementError(
             f"`{text}`: `{path.name}` is neither a project folder nor a wheel or sdist",
@@ -121,7 +123,7 @@ def _from_archive_url(text: str) -> tuple[DirectSource, str | None]:
     url = Url.parse(bare)
     host = urlsplit(url.shown).hostname
     if not host:
-        raise RequirementError(f"`{url}` has no host")
+        raise RequirementError(f"`{url}` has no host", hint="write `https://HOST/PATH`, or `file:///PATH` for a file")
     source = ArchiveSource(url=url)
     if not source.filename.lower().endswith(ARCHIVE_SUFFIXES):
         raise RequirementError(
@@ -140,7 +142,10 @@ def _from_archive_url(text: str) -> tuple[DirectSource, str | None]:
 def _no_remote_editable(text: str, scheme: str) -> RequirementError:
     shown = redact(text)
     if not scheme.startswith("git+"):
-        return RequirementError(f"`{shown}`: an editable must be a folder on this machine")
+        return RequirementError(
+            f"`{shown}`: an editable must be a folder on this machine",
+            hint="unpack it there and name the folder, or install it without `-e`",
+        )
     try:
         source, hint = parse_git_source(text)
     except RequirementError as error:
@@ -157,12 +162,16 @@ def _no_remote_editable(text: str, scheme: str) -> RequirementError:
 def _unknown_scheme(text: str, scheme: str) -> RequirementError:
     shown = redact(text)
     if scheme.partition("+")[0] in _OTHER_SYSTEMS:
-        return RequirementError(f"`{shown}`: only git is supported, not `{scheme.partition('+')[0]}`")
+        return RequirementError(
+            f"`{shown}`: only git is supported, not `{scheme.partition('+')[0]}`",
+            hint="check it out yourself, and install the folder",
+        )
     if scheme in ("ssh", "git"):
         return RequirementError(
             f"`{shown}`: nothing is installed from a bare `{scheme}:` address",
             hint=f"write `git+{'https' if scheme == 'git' else scheme}{shown[len(scheme) :]}`",
         )
     return RequirementError(
-        f"`{shown}` starts with `{scheme}:`; expected one of {', '.join((*GIT_SCHEMES, 'https', 'http', 'file'))}"
+        f"`{shown}` starts with `{scheme}:`, and nothing is fetched that way",
+        hint=f"write one of {', '.join(f'`{known}:`' for known in (*GIT_SCHEMES, 'https', 'http', 'file'))}",
     )

@@ -25,7 +25,7 @@ def parse_fragment(fragment: str, text: str, *, known: Sequence[str] = KNOWN_KEY
             )
             raise RequirementError(f"`{redact(text)}`: `#{part}` is not understood", hint=hint)
         if key in found:
-            raise RequirementError(f"`{redact(text)}`: `{key}=` is there twice")
+            raise RequirementError(f"`{redact(text)}`: `{key}=` is there twice", hint="leave one of them out")
         found[key] = unquote(value)
     return found
 
@@ -54,6 +54,9 @@ def parse_hashes(fragment: Mapping[str, str], text: str) -> dict[str, str]:
         if value is None:
             continue
         if len(value) != digits or not re.fullmatch(r"[0-9a-fA-F]+", value):
-            raise RequirementError(f"`{redact(text)}`: `{algorithm}={value}` is no {algorithm} of {digits} hex digits")
+            raise RequirementError(
+                f"`{redact(text)}`: `{algorithm}={value}` is no {algorithm} of {digits} hex digits",
+                hint=f"`{algorithm}sum FILE` prints it; or leave the hash out",
+            )
         hashes[algorithm] = value.lower()
     return hashes

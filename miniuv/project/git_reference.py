@@ -1,5 +1,6 @@
 """``git+https://host/org/repo.git@ref#subdirectory=dir``, with everything refused that git could misread."""
 
+import os
 import re
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -61,7 +62,12 @@ def _check_scheme(text: str) -> None:
     scheme, colon, rest = text.partition(":")
     if not colon or scheme.lower() not in GIT_SCHEMES or not rest.startswith("//"):
         expected = ", ".join(f"`{known}://`" for known in GIT_SCHEMES)
-        raise RequirementError(f"`{redact(text)}` does not start with one of {expected}")
+        path = text.removeprefix("git+")
+        hint = f"write one of {expected}"
+        if path.startswith(("/", ".", "~")):
+            absolute = os.path.abspath(os.path.expanduser(path))
+            hint = f"write `git+file://{absolute}` for a repository on this machine"
+        raise RequirementError(f"`{redact(text)}` does not say how the repository is reached", hint=hint)
 
 
 def _split_ref(address: str) -> tuple[str, str | None]:

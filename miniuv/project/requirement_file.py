@@ -3,12 +3,13 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import unquote, urljoin, urlsplit
 
 from miniuv.errors import RequirementError
 from miniuv.models.requirement import Origin
 from miniuv.models.url import redact
+from miniuv.project.pep508 import lower_first
 from miniuv.project.requirement_lines import Line, decode, parse_lines
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -47,8 +48,10 @@ class RequirementFile:
 
 def read_local(location: str) -> bytes:
     """Read a file of this machine, ``-`` is standard input. Raises ``RequirementError``."""
-    if _is_url(location):
-        raise RequirementError("is a URL, and only files are read here", where=redact(location))
+    if is_url(location):
+        raise RequirementError(
+            "is a URL, and only files are read here", where=redact(location), hint="fetch it, and name the file"
+        )
     try:
         if location == "-":
             import sys
@@ -57,10 +60,15 @@ def read_local(location: str) -> bytes:
         with Path(location).open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise RequirementError("does not exist", where=location) from error
+        hint = "check the path; it starts from the file that names it, else from the current folder"
+        raise RequirementError("does not exist", where=location, hint=hint) from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
-        raise RequirementError(f"cannot be read: {reason or error}", where=location) from error
+        raise RequirementError(
+            f"cannot be read: {lower_first(reason or str(error))}",
+            where=location,
+            hint="name a file that you may read, or a readable copy of it",
+        ) from error
 
 
 def read_requirement_file(
@@ -70,14 +78,15 @@ def read_requirement_file(
     environ: Mapping[str, str],
     constraint: bool = False,
     read: Callable[[str], bytes] = read_local,
+    named_by: str = "the command line",
 ) -> RequirementFile:
     """Read the file at ``location`` (a path from ``directory``, a URL, ``-``) and whatever it includes.
 
     ``read`` is given absolute paths and URLs; the default refuses URLs. A file that includes itself, directly or
-    not, is read once. Raises ``RequirementError`` with the place.
+    not, is read once. Raises ``RequirementError`` with the place, which is ``named_by`` for the file itself.
     """
     reading = _Reading(directory=directory, environ=environ, read=read)
-    reading.include(location, base=str(directory) + os.sep, constraint=constraint, place=None)
+    reading.include(location, base=str(directory) + os.sep, constraint=constraint, place=named_by)
     return reading.result()
 
 
@@ -110,21 +119,27 @@ class _Reading:
             warnings=tuple(self.warnings),
         )
 
-    def include(self, location: str, *, base: str, constraint: bool, place: str | None) -> None:
-        """Read one file; ``base`` is the file (or the folder, with a final slash) that ``location`` starts from."""
+    def include(self, location: str, *, base: str, constraint: bool, place: str) -> None:
+        """Read one file; ``base`` is the file (or the folder, with a final slash) that ``location`` starts from.
+
+        ``place`` is where it is named.
+        """
         target = self._join(base, location)
         if (target, constraint) in self.seen:
             return
         self.seen.add((target, constraint))
         shown = self._shown(target)
+        _refuse_projects(shown, place)
         try:
             data = self.read(target)
         except RequirementError as error:
-            error.where = place or shown
+            error.where = place
             error.message = f"`{shown}` {error.message}"
             raise
         if len(data) > MAX_BYTES:
-            raise RequirementError(f"is larger than {MAX_BYTES // 2**20} MiB", where=shown)
+            raise RequirementError(
+                f"`{shown}` is larger than {MAX_BYTES // 2**20} MiB", where=place, hint="name a list of requirements"
+            )
         for line in parse_lines(decode(data, where=shown), where=shown, environ=self.environ):
             self._take(line, target=target, shown=shown, constraint=constraint)
 
@@ -134,7 +149,8 @@ class _Reading:
         editable = line.option == "--editable"
         if line.kind == "requirement" or editable:
             if editable and constraint:
-                raise RequirementError("a constraint cannot be editable", where=place)
+                hint = "limit its version (`name==1.0`) there, and ask for the editable in a requirement file"
+                raise RequirementError("a constraint cannot be editable", where=place, hint=hint)
             found = RequirementLine(text=line.value, origin=Origin(place=place), editable=editable, hashes=line.hashes)
             (self.constraints if constraint else self.requirements).append(found)
         elif line.option in ("--requirement", "--constraint"):
@@ -160,7 +176,7 @@ class _Reading:
         return _join(str(self.directory) + os.sep if base == "-" else base, location)
 
     def _shown(self, target: str) -> str:
-        if _is_url(target):
+        if is_url(target):
             return redact(target)
         try:
             return str(Path(target).relative_to(self.directory))
@@ -169,14 +185,30 @@ class _Reading:
 
 
 def _join(base: str, location: str) -> str:
-    if location == "-" or _is_url(location):
+    if location == "-" or is_url(location):
         return location
     if location.startswith("file:"):
         return os.path.abspath(unquote(urlsplit(location).path))
-    if _is_url(base):
+    if is_url(base):
         return urljoin(base, location)
     return os.path.abspath(os.path.join(os.path.dirname(base), os.path.expanduser(location)))
 
 
-def _is_url(location: str) -> bool:
+def _refuse_projects(shown: str, place: str) -> None:
+    """Tell what is no list of requirements by its name, before its lines are found to make no sense."""
+    name = PurePath(shown).name
+    if name in ("pyproject.toml", "setup.py", "setup.cfg"):
+        project = f"./{parent}" if (parent := str(PurePath(shown).parent)) != "." else "."
+        raise RequirementError(
+            f"`{shown}` is the file of a project, not a list of requirements",
+            where=place,
+            hint=f"write `{project}` to install the project, or `-e {project}` to work on it",
+        )
+    if name.endswith((".whl", ".tar.gz", ".zip")):
+        hint = f"write `{shown}` without `-r` or `-c`"
+        raise RequirementError(f"`{shown}` is an archive, not a list of requirements", where=place, hint=hint)
+
+
+def is_url(location: str) -> bool:
+    """Whether ``location`` is on the web."""
     return location.startswith(("http://", "https://"))

@@ -145,7 +145,7 @@ def _split_option(line: str) -> tuple[str, str]:
 
 def _required(name: str, value: str) -> str:
     if not value:
-        raise RequirementError(f"`{name}` needs a value")
+        raise RequirementError(f"`{name}` needs a value", hint="write it behind the option, on the same line")
     return value
 
 
@@ -153,7 +153,10 @@ def _single(name: str, value: str) -> str:
     try:
         words = shlex.split(value)
     except ValueError as error:
-        raise RequirementError(f"`{name} {value}` cannot be read: {str(error).lower()}") from error
+        raise RequirementError(
+            f"`{name} {value}` cannot be read: {str(error).lower()}",
+            hint="close the quotation, or leave the quotes out",
+        ) from error
     if len(words) != 1:
         raise RequirementError(f"`{name}` takes one value, not `{value}`", hint="write one option a line")
     return words[0]
@@ -187,5 +190,8 @@ def _requirement(number: int, line: str) -> Line:
 def _hash(value: str) -> str:
     match = _HASH.fullmatch(value)
     if match is None or len(match["digest"]) != _HASH_DIGITS[match["algorithm"]]:
-        raise RequirementError(f"`--hash={value}` is no sha256, sha384 or sha512 digest")
+        raise RequirementError(
+            f"`--hash={value}` is no sha256, sha384 or sha512 digest",
+            hint="write `--hash=sha256:` and 64 hex digits, which `pip hash FILE` prints",
+        )
     return f"{match['algorithm']}:{match['digest'].lower()}"

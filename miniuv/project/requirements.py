@@ -21,6 +21,7 @@ _NAMED_URL = re.compile(
     r"(?P<name>[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\s*(?:\[(?P<extras>[^\]]*)\])?\s*@\s*(?P<rest>.+)", re.DOTALL
 )
 _TRAILING_EXTRAS = re.compile(r"(?P<body>.*[^\s\[])\s*\[(?P<extras>[\w\s.,-]*)\]$", re.DOTALL)
+_VERSION = re.compile(r"v?\d[\w.+!-]*")
 _MARKER = re.compile(r"\s*;\s+|\s+;\s*")
 
 
@@ -133,6 +134,9 @@ def _named(
     source: DirectSource | None = None
     if parsed.url is not None:
         _check_trust(name, parsed.url, origin)
+        if _VERSION.fullmatch(parsed.url) and not _exists(parsed.url, base):
+            hint = f"write `{parsed.name}=={parsed.url}` for that version"
+            raise RequirementError(f"`{parsed.name}@{parsed.url}`: what follows `@` must be a URL", hint=hint)
         source, _ = parse_direct_source(parsed.url, base=base, editable=editable)
     return Requirement(
         name=name,
@@ -184,7 +188,8 @@ def _parse_egg(egg: str, text: str) -> ParsedRequirement:
     except RequirementError:
         named = None
     if named is None or named.specifier or named.url or named.marker:
-        raise RequirementError(f"`{redact(text)}`: `#egg={egg}` is no project name")
+        hint = "leave `#egg=` out: the project itself says its name"
+        raise RequirementError(f"`{redact(text)}`: `#egg={egg}` is no project name", hint=hint)
     return named
 
 
@@ -201,7 +206,8 @@ def _split_marker(text: str) -> tuple[str, Marker | None]:
     try:
         return parts[0].strip(), Marker(parts[1])
     except InvalidMarker as error:
-        raise RequirementError(f"`{parts[1]}` is no valid marker") from error
+        hint = "a marker reads `python_version >= '3.12'`"
+        raise RequirementError(f"`{parts[1]}` is no valid marker", hint=hint) from error
 
 
 def _split_extras(text: str, base: Path) -> tuple[str, frozenset[str]]:
@@ -216,7 +222,8 @@ def _extras(listed: str, text: str) -> frozenset[str]:
     if names == [""]:
         return frozenset()
     if not all(re.fullmatch(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?", name, re.ASCII) for name in names):
-        raise RequirementError(f"`{redact(text)}`: `[{listed}]` is no list of extras")
+        hint = "write extras as `[one,two]`"
+        raise RequirementError(f"`{redact(text)}`: `[{listed}]` is no list of extras", hint=hint)
     return frozenset(canonicalize_name(name) for name in names)
 
 

@@ -61,17 +61,20 @@ class LiveStatus:
         from rich.spinner import Spinner
         from rich.text import Text
 
+        console = Console(file=self._stream, force_terminal=True, no_color=not self._colored)
         spinner = Spinner("dots", style="cyan")
 
         def render() -> "Spinner":
-            spinner.update(text=Text(self._summary(), no_wrap=True, overflow="ellipsis"))
+            line = Text(self._summary())
+            line.truncate(console.width - 3, overflow="ellipsis")  # beside the spinner, and never a second row
+            spinner.update(text=line)
             return spinner
 
         with self._guard:
             if self._closed:
                 return
             self._live = Live(
-                console=Console(file=self._stream, force_terminal=True, no_color=not self._colored),
+                console=console,
                 get_renderable=render,
                 refresh_per_second=10,
                 transient=True,

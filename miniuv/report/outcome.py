@@ -72,9 +72,21 @@ def _installed_place(distribution: InstalledDistribution) -> str | None:
     return direct_url_text(distribution.direct_url) if distribution.direct_url is not None else None
 
 
-def direct_url_text(direct_url: DirectUrl) -> str:
-    """The form that pip reads again: ``git+https://host/repo@<commit>#subdirectory=sub``."""
+def direct_url_text(direct_url: DirectUrl, *, hashed: bool = False) -> str:
+    """The form that pip reads again: ``git+https://host/repo@<commit>#subdirectory=sub``.
+
+    ``hashed``: with the sha256 of an archive, so that only the very same one is installed again.
+    """
     text = direct_url.url
+    fragments = []
     if direct_url.vcs_info is not None:
         text = f"{direct_url.vcs_info.vcs}+{text}@{direct_url.vcs_info.commit_id}"
-    return f"{text}#subdirectory={direct_url.subdirectory}" if direct_url.subdirectory else text
+    if (
+        hashed
+        and direct_url.archive_info is not None
+        and (digest := (direct_url.archive_info.hashes or {}).get("sha256"))
+    ):
+        fragments.append(f"sha256={digest}")
+    if direct_url.subdirectory:
+        fragments.append(f"subdirectory={direct_url.subdirectory}")
+    return f"{text}#{'&'.join(fragments)}" if fragments else text

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from miniuv.models.url import redact
+from miniuv.report.live import LiveStatus
 from miniuv.report.style import Style
 from miniuv.report.words import duration, packages
 from miniuv.reporter import Activity, ActivityKind, Reporter, WaitNotice
@@ -12,9 +13,9 @@ from miniuv.reporter import Activity, ActivityKind, Reporter, WaitNotice
 if TYPE_CHECKING:
     from miniuv.models.interpreter import Interpreter
     from miniuv.models.outcome import Outcome
-    from miniuv.report.live import LiveStatus
 
 _PRESENT: dict[ActivityKind, str] = {
+    "list": "Listing",
     "fetch": "Fetching",
     "download": "Downloading",
     "metadata": "Preparing metadata of",
@@ -62,11 +63,7 @@ class TerminalReporter(Reporter):
         self._running: dict[Activity, str] = {}
         self._told: set[str] = set()
         self._spent: dict[ActivityKind, float] = {}
-        self._status: LiveStatus | None = None
-        if live and not quiet:
-            from miniuv.report.live import LiveStatus
-
-            self._status = LiveStatus(stream, summary=self._summary, colored=style.colored)
+        self._status = LiveStatus(stream, summary=self._summary, colored=style.colored) if live and not quiet else None
 
     def close(self) -> None:
         """Take the live status off the screen."""
@@ -95,6 +92,8 @@ class TerminalReporter(Reporter):
         elif outcome.plan.is_empty and outcome.resolution is not None:
             count = len(outcome.resolution.candidates)
             self.line(self.style(f"Audited {packages(count)}{self._in('resolve')}", "dim"))
+        elif outcome.plan.is_empty:
+            self.line("Nothing to uninstall")
         for line in change_lines(outcome, style=self.style):
             self.line(line)
 

@@ -39,18 +39,39 @@ class Finder:
         self._selections = Once(self._select, label=lambda key: key[0])
 
     def candidates(
-        self, name: NormalizedName, specifier: SpecifierSet, hashes: frozenset[str] = frozenset()
+        self,
+        name: NormalizedName,
+        specifier: SpecifierSet,
+        hashes: frozenset[str] = frozenset(),
+        *,
+        decided: bool = False,
     ) -> Iterator[Candidate]:
-        """The versions that ``specifier`` admits, newest first; with ``hashes``, only files that have one.
+        """The versions that ``specifier`` admits, newest first; with ``hashes``, only files that may have one.
 
-        An index folder of this machine comes first; what it cannot offer is looked for further on.
+        An index folder of this machine comes first; what it cannot offer is looked for further on. ``decided``:
+        pre-releases and yanked versions too, because somebody else chooses among them.
         """
+        early_too = decided or self._prereleases or bool(specifier.prereleases)
+        early: list[Candidate] = []
+        found = False
         for selection in self._places(name):
-            for version in admissible(selection, specifier, prereleases=self._prereleases):
+            if decided:
+                versions = specifier.filter(selection.versions, prereleases=True)
+            else:
+                versions = admissible(selection, specifier, prereleases=self._prereleases)
+            for version in versions:
                 files = [selection.best(version), *selection.versions[version]]
-                file = next((file for file in files if not hashes or _has_hash(file, hashes)), None)
-                if file is not None:
-                    yield Candidate(name=name, version=version, source=file, hashes=hashes)
+                file = next((file for file in files if _may_have(file, hashes)), None)
+                if file is None:
+                    continue
+                candidate = Candidate(name=name, version=version, source=file, hashes=hashes)
+                if version.is_prerelease and not early_too:
+                    early.append(candidate)
+                else:
+                    found = True
+                    yield candidate
+        if not found:  # nothing but pre-releases, in any place
+            yield from early
 
     def _places(self, name: NormalizedName) -> Iterator[Selection]:
         for position in itertools.count():
@@ -101,8 +122,11 @@ class Finder:
         return select(files, name=name, interpreter=self._interpreter, no_build=self._no_build)
 
 
-def _has_hash(file: IndexFile, hashes: frozenset[str]) -> bool:
-    return any(f"{algorithm}:{digest}" in hashes for algorithm, digest in file.hashes.items())
+def _may_have(file: IndexFile, hashes: frozenset[str]) -> bool:
+    """Whether the file may have one of ``hashes``; where its page does not tell, its bytes will."""
+    asked = {text.partition(":")[0] for text in hashes}
+    told = {f"{algorithm}:{digest}" for algorithm, digest in file.hashes.items() if algorithm in asked}
+    return not told or not told.isdisjoint(hashes)
 
 
 def _listed(versions: Sequence[object], *, limit: int = 8) -> str:

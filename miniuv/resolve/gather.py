@@ -1,20 +1,28 @@
 """Everything the user asked for: editables, requirements, requirement files, constraints."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from packaging.utils import NormalizedName
 
 from miniuv.errors import RequirementError, ResolutionError
 from miniuv.models.interpreter import Interpreter
-from miniuv.models.request import InstallRequest
+from miniuv.models.request import InstallOptions, InstallRequest
 from miniuv.models.requirement import Origin, Requirement, UnnamedRequirement
-from miniuv.project.requirement_file import RequirementFile, RequirementLine, read_requirement_file
+from miniuv.models.source import DirectorySource
+from miniuv.project.requirement_file import (
+    RequirementFile,
+    RequirementLine,
+    is_url,
+    read_local,
+    read_requirement_file,
+)
 from miniuv.project.requirements import parse_editable, parse_requirement
+from miniuv.resolve.direct import Editables, place_of
 from miniuv.sources.catalog import Catalog
+from miniuv.sources.parallel import in_parallel
 
 _WORKERS = 16
 _COMMAND_LINE = Origin(place="the command line")
@@ -38,14 +46,34 @@ class Inputs:
     """For their index options."""
 
 
-def read_inputs(request: InstallRequest, *, constraint_files: Sequence[str], environ: Mapping[str, str]) -> Inputs:
-    """Read the files that ``request`` names, and those that the settings add as constraints."""
+def read_inputs(
+    request: InstallRequest,
+    *,
+    constraint_files: Sequence[str],
+    environ: Mapping[str, str],
+    fetch: Callable[[str], bytes],
+) -> Inputs:
+    """Read the files that ``request`` names, and those that the settings add as constraints.
 
-    def read(location: str, *, constraint: bool) -> RequirementFile:
-        return read_requirement_file(location, directory=request.directory, environ=environ, constraint=constraint)
+    ``fetch`` answers what is at a web address.
+    """
+
+    def read_bytes(location: str) -> bytes:
+        return fetch(location) if is_url(location) else read_local(location)
+
+    def read(location: str, *, constraint: bool, named_by: str = _COMMAND_LINE.place) -> RequirementFile:
+        return read_requirement_file(
+            location,
+            directory=request.directory,
+            environ=environ,
+            constraint=constraint,
+            read=read_bytes,
+            named_by=named_by,
+        )
 
     files = [read(location, constraint=False) for location in request.requirement_files]
-    limits = [read(each, constraint=True) for each in (*request.constraint_files, *constraint_files)]
+    limits = [read(location, constraint=True) for location in request.constraint_files]
+    limits += [read(each, constraint=True, named_by=_named_by(each, environ)) for each in constraint_files]
     typed = [RequirementLine(text=text, origin=_COMMAND_LINE, editable=True) for text in request.editables]
     typed += [RequirementLine(text=text, origin=_COMMAND_LINE) for text in request.requirements]
     return Inputs(
@@ -55,9 +83,34 @@ def read_inputs(request: InstallRequest, *, constraint_files: Sequence[str], env
     )
 
 
-def ask(inputs: Inputs, *, catalog: Catalog, interpreter: Interpreter, directory: Path) -> Asked:
+def with_file_options(options: InstallOptions, files: Sequence[RequirementFile]) -> InstallOptions:
+    """What requirement files switch on for the whole command."""
+    return replace(
+        options,
+        prereleases=options.prereleases or any(file.prereleases for file in files),
+        require_hashes=options.require_hashes or any(file.require_hashes for file in files),
+    )
+
+
+def _named_by(location: str, environ: Mapping[str, str]) -> str:
+    """Which setting names a constraint file."""
+    for variable in ("MINIUV_CONSTRAINT", "UV_CONSTRAINT", "PIP_CONSTRAINT"):
+        if any(location.endswith(word) for word in environ.get(variable, "").split()):
+            return f"`{variable}`"
+    return "the setting `constraint`"
+
+
+def ask(
+    inputs: Inputs,
+    *,
+    catalog: Catalog,
+    interpreter: Interpreter,
+    directory: Path,
+    cancel: Callable[[], None] | None = None,
+) -> Asked:
     """Parse ``inputs`` for the target and find out the names of paths and bare URLs.
 
+    ``cancel`` is called on the first failure, and ends what still runs.
     Raises ``RequirementError`` with the place, ``ResolutionError`` where two editables have one name.
     """
     parsed = [
@@ -65,9 +118,11 @@ def ask(inputs: Inputs, *, catalog: Catalog, interpreter: Interpreter, directory
         for line in inputs.requirements
         if (requirement := _parsed(line, interpreter=interpreter, directory=directory)) is not None
     ]
-    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="name") as pool:
-        named = [pool.submit(copy_context().run, _named, requirement, catalog) for requirement in parsed]
-        requirements = tuple(each.result() for each in named)
+    editables = Editables(requirement.source for requirement in parsed)
+    parsed = [
+        each if each.source is None else replace(each, source=editables.instead_of(each.source)) for each in parsed
+    ]
+    requirements = in_parallel(partial(_named, catalog), parsed, workers=_WORKERS, cancel=cancel)
     _check_editables(requirements)
     constraints: dict[NormalizedName, tuple[Requirement, ...]] = {}
     for limit in _limits(inputs.constraints, interpreter=interpreter, directory=directory):
@@ -104,10 +159,12 @@ def _parsed(
     )
 
 
-def _named(requirement: Requirement | UnnamedRequirement, catalog: Catalog) -> Requirement:
+def _named(catalog: Catalog, requirement: Requirement | UnnamedRequirement) -> Requirement:
     if isinstance(requirement, Requirement):
         return requirement
-    metadata = catalog.metadata(catalog.pin(requirement.source))
+    pinned = catalog.pin(requirement.source)
+    catalog.check_hashes(pinned, requirement.hashes)
+    metadata = catalog.metadata(pinned)
     return Requirement(
         name=metadata.name,
         extras=requirement.extras,
@@ -129,19 +186,23 @@ def _limits(lines: Sequence[RequirementLine], *, interpreter: Interpreter, direc
         if limit is None:
             continue
         if limit.extras:
-            raise RequirementError(f"`{line.text}` has extras, which a constraint cannot have", where=str(line.origin))
+            raise RequirementError(
+                f"`{line.text}` has extras, which a constraint cannot have",
+                where=str(line.origin),
+                hint=f"leave `[{','.join(sorted(limit.extras))}]` out there: a constraint only limits the version",
+            )
         yield limit
 
 
 def _check_editables(requirements: Sequence[Requirement]) -> None:
-    seen: dict[NormalizedName, Requirement] = {}
+    seen: dict[NormalizedName, DirectorySource] = {}
     for requirement in requirements:
-        if not requirement.editable:
+        if not isinstance(requirement.source, DirectorySource) or not requirement.editable:
             continue
-        first = seen.setdefault(requirement.name, requirement)
-        if first.source != requirement.source:
+        first = seen.setdefault(requirement.name, requirement.source)
+        if place_of(first) != place_of(requirement.source):
             raise ResolutionError(
-                f"two editables are called `{requirement.name}`: {first.source} and {requirement.source}",
+                f"two editables are called `{requirement.name}`: {first} and {requirement.source}",
                 where=str(requirement.origin),
                 hint="keep one of them; an environment holds one distribution of a name",
             )

@@ -1,12 +1,13 @@
 """Requirements to a ``Resolution``: resolvelib turns the crank, the provider answers."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from packaging.utils import NormalizedName
-from resolvelib import BaseReporter, ResolutionImpossible, Resolver
-from resolvelib.resolvers import ResolutionTooDeep, Result
+from resolvelib import BaseReporter, ResolutionImpossible
+from resolvelib.resolvers import Resolution as Search
+from resolvelib.resolvers import ResolutionTooDeep
 
 from miniuv.errors import ResolutionError
 from miniuv.models.installed import InstalledDistribution
@@ -15,11 +16,14 @@ from miniuv.models.request import InstallOptions
 from miniuv.models.requirement import Requirement
 from miniuv.models.resolution import Candidate, Resolution
 from miniuv.reporter import Reporter
-from miniuv.resolve.conflict import explain
+from miniuv.resolve.closure import direct_closure
+from miniuv.resolve.conflict import Conflict
 from miniuv.resolve.dependencies import Dependencies
 from miniuv.resolve.direct import DirectSources
 from miniuv.resolve.finder import Finder
 from miniuv.resolve.gather import Asked
+from miniuv.resolve.hashes import check_all_hashed
+from miniuv.resolve.limits import Limits
 from miniuv.resolve.prefetch import Prefetch
 from miniuv.resolve.provider import Provider
 from miniuv.resolve.terms import Identifier, Pick, Term, wants_of
@@ -38,76 +42,102 @@ def resolve(
     options: InstallOptions,
     directory: Path,
     reporter: Reporter,
+    cancel: Callable[[], None] | None = None,
 ) -> Resolution:
-    """One candidate for every name that is needed.
+    """One candidate for every name that is needed; the same one in whatever order things were asked for.
 
-    Raises ``ResolutionError`` with who requires what where there is no answer, and whatever the sources raise.
+    Raises ``ResolutionError`` with who requires what where there is no answer, and whatever the sources raise,
+    after ``cancel`` has ended what was fetched ahead.
     """
     stays = _whole(installed, options)
     preferred = {name: stays[name] for name in stays if not _is_upgraded(name, options)}
+    requirements = sorted(asked.requirements, key=lambda each: (each.name, str(each)))
+    limits = Limits(requirements, asked.constraints)
 
     def is_settled(requirement: Requirement) -> bool:
         kept = preferred.get(requirement.name)
         if kept is None or requirement.source is not None:
             return False
-        return requirement.specifier.contains(kept.metadata.version, prereleases=True)
+        return limits.specifier(requirement.name, [requirement]).contains(kept.metadata.version, prereleases=True)
 
-    direct = DirectSources(catalog=catalog, installed=stays)
-    with Prefetch(catalog=catalog, direct=direct, finder=finder, is_settled=is_settled) as ahead:
+    direct = DirectSources(
+        catalog=catalog, installed=stays, requirements=requirements, limits=limits, no_build=options.no_build
+    )
+    with Prefetch(
+        catalog=catalog, direct=direct, finder=finder, limits=limits, is_settled=is_settled, cancel=cancel
+    ) as ahead:
         dependencies = Dependencies(
             catalog=catalog,
             interpreter=interpreter,
             directory=directory,
-            reporter=reporter,
             follow=not options.no_deps,
+            vouched=[*requirements, *(limit for each in asked.constraints.values() for limit in each)],
             announce=ahead.announce,
         )
+        roots = [term for requirement in requirements for term in wants_of(requirement)]
+        ahead.announce(roots)
         provider = Provider(
             dependencies=dependencies,
             direct=direct,
+            sources=direct_closure(roots, direct=direct, dependencies=dependencies, limits=limits, ahead=ahead),
             finder=finder,
             preferred=preferred,
-            constraints=asked.constraints,
+            limits=limits,
         )
-        roots = [term for requirement in asked.requirements for term in wants_of(requirement)]
-        ahead.announce(roots)
-        result = _run(provider, roots, finder=finder, asked=asked)
-        return _resolution(result, dependencies, asked)
+        search: Search[Term, Pick, Identifier] = Search(provider, BaseReporter())
+        try:
+            mapping = search.resolve(roots, max_rounds=_MAX_ROUNDS).mapping
+        except ResolutionImpossible as impossible:
+            conflict = Conflict(finder=finder, direct=direct, limits=limits, sources=provider.sources)
+            raise conflict.explain(impossible.causes, provider.requirers(roots)) from impossible
+        except ResolutionTooDeep as error:
+            hint = "narrow the requirements: lower bounds help most"
+            raise ResolutionError(f"no answer after {_MAX_ROUNDS} rounds of resolution", hint=hint) from error
+        picks = _needed(roots, mapping, dependencies)
+        _warn_of_unknown_extras(picks, dependencies, reporter)
+        resolution = _resolution(picks, dependencies, asked)
+        if options.require_hashes:
+            check_all_hashed(resolution, requirements)
+        return resolution
 
 
-def _run(provider: Provider, roots: Sequence[Term], *, finder: Finder, asked: Asked) -> Result[Term, Pick, Identifier]:
-    resolver: Resolver[Term, Pick, Identifier] = Resolver(provider, BaseReporter())
-    try:
-        return resolver.resolve(roots, max_rounds=_MAX_ROUNDS)
-    except ResolutionImpossible as impossible:
-        raise explain(impossible.causes, finder=finder, constraints=asked.constraints) from impossible
-    except ResolutionTooDeep as error:
-        raise ResolutionError(
-            f"no answer after {_MAX_ROUNDS} rounds of resolution",
-            hint="narrow the requirements: lower bounds help most",
-        ) from error
+def _needed(roots: Sequence[Term], mapping: Mapping[Identifier, Pick], dependencies: Dependencies) -> list[Pick]:
+    """The picks that lead back to the ``roots``; ``mapping`` also has what only discarded picks wanted.
+
+    ``resolvelib.Resolver`` would sort them out too, but never ends where those want each other.
+    """
+    queue, seen = [term.identifier for term in roots], set[Identifier]()
+    while queue:
+        identifier = queue.pop()
+        if identifier in seen:
+            continue
+        seen.add(identifier)
+        queue.append((identifier[0], ""))
+        queue += [term.identifier for term in dependencies.of(mapping[identifier])]
+    return [mapping[identifier] for identifier in sorted(seen)]
 
 
-def _resolution(result: Result[Term, Pick, Identifier], dependencies: Dependencies, asked: Asked) -> Resolution:
+def _warn_of_unknown_extras(picks: Iterable[Pick], dependencies: Dependencies, reporter: Reporter) -> None:
+    for pick in picks:
+        if pick.extra and pick.extra not in dependencies.metadata(pick.candidate).provides_extra:
+            reporter.warning(f"`{pick.candidate}` does not provide the extra `{pick.extra}`")
+
+
+def _resolution(picks: Sequence[Pick], dependencies: Dependencies, asked: Asked) -> Resolution:
     candidates: dict[NormalizedName, Candidate] = {}
-    for pick in result.mapping.values():
-        candidates.setdefault(pick.candidate.name, pick.candidate)
-    names = sorted(candidates)
-    return Resolution(
-        candidates={name: candidates[name] for name in names},
-        metadata={name: dependencies.metadata(candidates[name]) for name in names},
-        requested=frozenset(requirement.name for requirement in asked.requirements),
-        dependencies=_edges(result.mapping.values(), dependencies),
-    )
-
-
-def _edges(picks: Iterable[Pick], dependencies: Dependencies) -> Mapping[NormalizedName, frozenset[NormalizedName]]:
     edges: dict[NormalizedName, set[NormalizedName]] = {}
     for pick in picks:
-        name = pick.candidate.name
+        candidate = pick.candidate
+        if not pick.extra:
+            candidates[candidate.name] = candidate
         needed = {NormalizedName(term.identifier[0]) for term in dependencies.of(pick)}
-        edges.setdefault(name, set()).update(needed - {name})
-    return {name: frozenset(edges[name]) for name in sorted(edges)}
+        edges.setdefault(candidate.name, set()).update(needed - {candidate.name})
+    return Resolution(
+        candidates=candidates,
+        metadata={name: dependencies.metadata(candidates[name]) for name in candidates},
+        requested=frozenset(requirement.name for requirement in asked.requirements),
+        dependencies={name: frozenset(edges[name]) for name in candidates},
+    )
 
 
 def _is_upgraded(name: str, options: InstallOptions) -> bool:
@@ -116,7 +146,7 @@ def _is_upgraded(name: str, options: InstallOptions) -> bool:
 
 def _whole(
     installed: Sequence[InstalledDistribution], options: InstallOptions
-) -> dict[NormalizedName, InstalledDistribution]:
+) -> Mapping[NormalizedName, InstalledDistribution]:
     """What may stay: neither broken, nor there twice, nor to be reinstalled."""
     counts = Counter(distribution.name for distribution in installed)
     return {

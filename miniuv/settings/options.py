@@ -145,6 +145,7 @@ SETTINGS: dict[str, Setting] = {
     "extra-index-url": Setting(name="extra_index_urls", parse=_place, many=True),
     "find-links": Setting(name="find_links", parse=_place, many=True),
     "no-index": Setting(name="no_index", parse=_plain(_truth)),
+    "require-hashes": Setting(name="require_hashes", parse=_plain(_truth)),
     "offline": Setting(name="offline", parse=_plain(_truth)),
     "refresh": Setting(name="refresh", parse=_plain(_truth)),
     "cert": Setting(name="cert", parse=_path),

@@ -41,6 +41,7 @@ class Settings:
     find_links: tuple[Url, ...] = ()
     """Folders, pages and single archives; a path has become a ``file:`` address."""
     no_index: bool = False
+    require_hashes: bool = False
     offline: bool = False
     refresh: bool = False
     """Ask again for everything that can have changed."""

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from miniuv.backend.builder import Builder, ReadyBuild
+from miniuv.backend.variables import variables_digest
 from miniuv.cache.jobs import Job, JobRunner
 from miniuv.cache.store import Store
 from miniuv.models.interpreter import Interpreter
@@ -18,12 +19,6 @@ from miniuv.sources.folder import build_title, read_project
 from miniuv.sources.metadata_record import metadata_from_record, metadata_to_record
 from miniuv.sources.once import Once
 from miniuv.sources.wheels import Wheels, wheel_metadata
-
-_RELEVANT_VARIABLES = (
-    "ARCHFLAGS", "CC", "CFLAGS", "CPPFLAGS", "CXX", "CXXFLAGS", "LDFLAGS", "MACOSX_DEPLOYMENT_TARGET",
-    "MAKEFLAGS", "PKG_CONFIG_PATH", "SOURCE_DATE_EPOCH",
-)  # fmt: skip
-_RELEVANT_PREFIXES = ("HATCH_", "PBR_", "PDM_BUILD_", "POETRY_", "SETUPTOOLS_", "SKBUILD_")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,8 +70,10 @@ class BuiltWheels:
         self._builder = builder
         self._wheels = wheels
         self._context = _build_context(interpreter, environ, build_constraints)
+        self.check_free = jobs.check_free
+        """Raises where this thread may not wait for anybody."""
         self._copies = ExitStack()
-        self._ready = Once(self._prepare)
+        self._ready = Once(self._prepare, check_free=jobs.check_free)
 
     def __enter__(self) -> Self:
         return self
@@ -92,6 +89,10 @@ class BuiltWheels:
         if record is None:
             return None
         return self._wheels.find(Sha256(str(record.get("wheel"))))
+
+    def holds(self, wheel: UnpackedWheel) -> bool:
+        """Whether ``wheel`` is still in the cache."""
+        return self._wheels.holds(wheel)
 
     def metadata(self, tree: SourceTree) -> CoreMetadata:
         """The metadata that the backend prepares, without building where it can; remembered like a wheel."""
@@ -127,6 +128,7 @@ class BuiltWheels:
                 permit="build",
                 lookup=lambda: self._lookup(tree.identity, wheel=wheel),
                 run=run,
+                failing=ready.context,
             )
         )
 
@@ -156,10 +158,5 @@ class BuiltWheels:
 
 
 def _build_context(interpreter: Interpreter, environ: Mapping[str, str], build_constraints: tuple[str, ...]) -> str:
-    variables = (
-        f"{name}={value}"
-        for name, value in sorted(environ.items())
-        if name in _RELEVANT_VARIABLES or name.startswith(_RELEVANT_PREFIXES)
-    )
     python = f"{interpreter.implementation} {interpreter.version} {interpreter.tags[0]}"
-    return "\n".join((python, *(f"constraint {line}" for line in sorted(build_constraints)), *variables))
+    return "\n".join((python, *(f"constraint {line}" for line in sorted(build_constraints)), variables_digest(environ)))

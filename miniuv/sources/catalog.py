@@ -1,5 +1,6 @@
 """All kinds of source behind one door."""
 
+from miniuv.errors import HashMismatchError
 from miniuv.models.metadata import CoreMetadata
 from miniuv.models.source import ArchiveSource, DirectorySource, DirectSource, GitSource, PinnedGit, PinnedSource
 from miniuv.models.wheel import UnpackedWheel
@@ -39,6 +40,17 @@ class Catalog:
                 return self._git.wheel(pinned)
             case _:
                 return self._archives.wheel(pinned)
+
+    def check_hashes(self, pinned: PinnedSource, hashes: frozenset[str]) -> None:
+        """Raise ``HashMismatchError`` where ``hashes`` were given and ``pinned`` has none of them."""
+        if not hashes:
+            return
+        if isinstance(pinned, DirectorySource | PinnedGit):
+            raise HashMismatchError(
+                f"{pinned} cannot be checked against a hash",
+                hint="leave `--hash` out: a git requirement is pinned by its full commit id, a folder not at all",
+            )
+        self._archives.check_hashes(pinned, hashes)
 
     def archive_digest(self, pinned: PinnedSource) -> str | None:
         """The sha256 of a direct archive's bytes, for its ``direct_url.json``."""

@@ -25,8 +25,8 @@ class Directories:
         self._builder = builder
         self._wheels = wheels
         self._project = Once(_read)
-        self.metadata = Once(self._metadata)
-        self.wheel = Once(self._wheel)
+        self.metadata = Once(self._metadata, check_free=jobs.check_free)
+        self.wheel = Once(self._wheel, holds=wheels.holds, check_free=jobs.check_free)
 
     def _metadata(self, pinned: DirectorySource) -> CoreMetadata:
         # Where the metadata is dynamic, the wheel is built at once: it is needed anyway, and one run of the
@@ -51,6 +51,7 @@ class Directories:
                 lookup=lambda: None,  # never shared: whoever waited builds his own
                 run=run,
                 source_tree=pinned.path,
+                failing=ready.context,
             )
         )
 

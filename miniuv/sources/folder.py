@@ -22,3 +22,8 @@ def read_project(folder: Path, *, title: str) -> Pyproject:
             hint="check the path; a project in a sub-folder of a repository needs `#subdirectory=`",
         )
     return pyproject
+
+
+def build_title(pyproject: Pyproject, place: str) -> str:
+    """How a build is called for people: with the project's name, where that is known before it is built."""
+    return f"{pyproject.name} @ {place}" if pyproject.name and "://" in place else place

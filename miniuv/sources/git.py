@@ -20,9 +20,9 @@ class GitSources:
     def __init__(self, *, repositories: GitRepositories, built: BuiltWheels) -> None:
         self._repositories = repositories
         self._built = built
-        self.pin = Once(repositories.pin)
-        self.metadata = Once(self._metadata)
-        self.wheel = Once(self._wheel)
+        self.pin = Once(repositories.pin, check_free=built.check_free)
+        self.metadata = Once(self._metadata, check_free=built.check_free)
+        self.wheel = Once(self._wheel, holds=built.holds, check_free=built.check_free)
 
     def _metadata(self, pinned: PinnedGit) -> CoreMetadata:
         if found := self._built.find(_identity(pinned)):

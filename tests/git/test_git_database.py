@@ -50,7 +50,7 @@ def test_a_database_gains_packs_and_references_and_nothing_else(tmp_path: Path, 
     files = {path.relative_to(database).as_posix() for path in database.rglob("*") if path.is_file()}
     packs = {name for name in files if name.startswith("objects/pack/")}
     assert {Path(name).suffix for name in packs} >= {".pack", ".idx"}
-    assert files - packs == {"HEAD", "config", "info/attributes", "packed-refs"}
+    assert files - packs == {"HEAD", "boot", "config", "info/attributes", "packed-refs"}
     first = {name: (database / name).read_bytes() for name in packs}
     repository.commit({"a": "3"})
     fill(tmp_path / "cache", repository)

@@ -156,7 +156,7 @@ def test_what_cannot_be_read_is_refused_with_file_and_line(tmp_path: Path, line:
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    assert str(refusal(tmp_path)) == "requirements.txt: `requirements.txt` does not exist"
+    assert str(refusal(tmp_path)) == "the command line: `requirements.txt` does not exist"
     (tmp_path / "requirements.txt").mkdir()
     assert "cannot be read" in str(refusal(tmp_path))
 
