@@ -1,10 +1,12 @@
 """The MANIFEST of an unpacked wheel: what lies in the tree, so that nobody has to walk or hash it again."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from miniuv.cache.trouble import refuse_scarcity
 from miniuv.models.source import Sha256
 from miniuv.models.wheel import UnpackedWheel, WheelFile
 
@@ -31,6 +33,11 @@ class _Manifest(msgspec.Struct, frozen=True):
     digest: str
     dist_info: str
     files: tuple[_Row, ...]
+    boot: str = "unknown"
+
+
+# Made at import, by one thread: msgspec looks a type over when it first decodes it, and two threads at that crash.
+_MANIFESTS = msgspec.json.Decoder(_Manifest)
 
 
 def write_manifest(wheel: UnpackedWheel, entry: Path) -> None:
@@ -40,26 +47,38 @@ def write_manifest(wheel: UnpackedWheel, entry: Path) -> None:
         for file in wheel.files
     )
     manifest = _Manifest(
-        format=_FORMAT, filename=wheel.filename, digest=wheel.digest, dist_info=wheel.dist_info, files=rows
+        format=_FORMAT,
+        filename=wheel.filename,
+        digest=wheel.digest,
+        dist_info=wheel.dist_info,
+        files=rows,
+        boot=wheel.boot,
     )
     (entry / MANIFEST).write_bytes(msgspec.json.encode(manifest))
 
 
 def load_unpacked(entry: Path) -> UnpackedWheel | None:
-    """Read an entry back; ``None`` where there is none, or none that this version understands."""
+    """Read an entry back; ``None`` where there is none, or none that this version understands.
+
+    Raises ``CacheError`` where no file can be opened any more.
+    """
     try:
-        manifest = msgspec.json.decode((entry / MANIFEST).read_bytes(), type=_Manifest)
-    except (OSError, msgspec.DecodeError):
+        manifest = _MANIFESTS.decode((entry / MANIFEST).read_bytes())
+    except OSError as error:
+        refuse_scarcity(error, entry)
+        return None
+    except (msgspec.DecodeError, RecursionError):
         return None
     if manifest.format != _FORMAT or not (entry / TREE).is_dir():
         return None
-    if _UNSAFE.search("\n".join(row.path for row in manifest.files)):
+    if not _is_sane(manifest.files):
         return None
     return UnpackedWheel(
         filename=manifest.filename,
         digest=Sha256(manifest.digest),
         root=entry / TREE,
         dist_info=manifest.dist_info,
+        boot=manifest.boot,
         files=tuple(
             WheelFile(
                 path=row.path,
@@ -71,3 +90,14 @@ def load_unpacked(entry: Path) -> UnpackedWheel | None:
             for row in manifest.files
         ),
     )
+
+
+def _is_sane(rows: Sequence[_Row]) -> bool:
+    """Whether nothing in a manifest that somebody edited could lead out of the tree, or trip who uses it."""
+    paths, digests = "\n".join(row.path for row in rows), "".join(row.sha256 for row in rows)
+    if "\0" in paths or _UNSAFE.search(paths):
+        return False
+    try:
+        return len(bytes.fromhex(digests)) == 32 * len(rows)
+    except ValueError:
+        return False

@@ -14,6 +14,7 @@ from miniuv.archive.manifest import TREE, load_unpacked, write_manifest
 from miniuv.archive.member import COPY_CHUNK, shown
 from miniuv.archive.record import RecordLine, check_members, parse_record
 from miniuv.archive.zip_file import checked_files, is_executable, open_zip
+from miniuv.cache.boot import boot_id
 from miniuv.errors import ArchiveError, CacheError
 from miniuv.models.source import Sha256
 from miniuv.models.wheel import UnpackedWheel, WheelFile
@@ -51,7 +52,12 @@ def unpack_wheel(path: Path, *, filename: str, digest: Sha256, entry: Path) -> U
         try:
             files = _Unpacker(archive, entry / TREE, filename).unpack(members, record)
             wheel = UnpackedWheel(
-                filename=filename, digest=digest, root=entry / TREE, files=tuple(files), dist_info=dist_info
+                filename=filename,
+                digest=digest,
+                root=entry / TREE,
+                files=tuple(files),
+                dist_info=dist_info,
+                boot=boot_id(),
             )
             write_manifest(wheel, entry)
         except OSError as error:

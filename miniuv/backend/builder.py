@@ -1,5 +1,6 @@
 """Projects to metadata and wheels (PEP 517, PEP 660)."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -8,12 +9,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from miniuv.archive.intact import DamagedWheelError
 from miniuv.backend.checks import check_backend_path, check_built_wheel, unmet
 from miniuv.backend.environment import BuildEnvironments
 from miniuv.backend.hooks import ConfigSettings, Hooks
 from miniuv.backend.output import HookLog
 from miniuv.backend.provisioner import Provisioner
-from miniuv.backend.variables import hook_environment
+from miniuv.backend.variables import hook_environment, variables_digest
 from miniuv.cache.jobs import Job, JobRunner
 from miniuv.cache.store import Store
 from miniuv.errors import BuildError, CacheError, PackageIndexError, ProjectError, RequirementError, ResolutionError
@@ -24,6 +26,8 @@ from miniuv.process import Runner
 from miniuv.project.core_metadata import parse_metadata
 from miniuv.project.pyproject import Pyproject
 from miniuv.reporter import Reporter, activity
+
+_ATTEMPTS = 3
 
 
 class Builder:
@@ -69,8 +73,7 @@ class Builder:
             )
         check_backend_path(folder, pyproject)
         requires = pyproject.build_system.requires
-        wheels = self._provide(requires, title)
-        prefix = self._environments.obtain(self._interpreter, wheels)
+        prefix, wheels = self._environment(requires, title)
         with ExitStack() as stack:
             work = stack.enter_context(self._store.staging("build"))
             hooks = Hooks(
@@ -83,10 +86,11 @@ class Builder:
                 environment=hook_environment(self._environ, prefix),
                 runner=self._runner,
                 log=HookLog(self._store.log_path(title)),
+                guards=self._store.guards,
             )
             further = self._further_requirements(hooks, private=private)
             if unmet(further, wheels, self._interpreter, title):
-                prefix = self._environments.obtain(self._interpreter, self._provide((*requires, *further), title))
+                prefix, _ = self._environment((*requires, *further), title)
                 environment = hook_environment(self._environ, prefix)
                 hooks = replace(hooks, python=prefix / "bin" / "python", environment=environment)
             return ReadyBuild(
@@ -97,6 +101,15 @@ class Builder:
                 work=work,
                 resources=stack.pop_all(),
             )
+
+    def _environment(self, requirements: Sequence[str], title: str) -> tuple[Path, tuple[UnpackedWheel, ...]]:
+        """A build environment and what is in it; wheels that prove damaged on the way are made anew."""
+        for _ in range(_ATTEMPTS - 1):
+            wheels = self._provide(requirements, title)
+            with contextlib.suppress(DamagedWheelError):
+                return self._environments.obtain(self._interpreter, wheels), wheels
+        wheels = self._provide(requirements, title)
+        return self._environments.obtain(self._interpreter, wheels), wheels
 
     def _provide(self, requirements: Sequence[str], title: str) -> tuple[UnpackedWheel, ...]:
         if not requirements:
@@ -163,6 +176,12 @@ class ReadyBuild:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._resources.close()
+
+    @property
+    def context(self) -> str:
+        """What a failure of the backend depends on, besides the project: build environment, settings, variables."""
+        hooks = self._hooks
+        return f"{hooks.python} {dict(hooks.config_settings)} {variables_digest(hooks.environment)}"
 
     @property
     def has_wheel(self) -> bool:

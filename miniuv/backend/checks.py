@@ -8,7 +8,7 @@ from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-from miniuv.errors import BuildError, ProjectError
+from miniuv.errors import BackendError, ProjectError
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.wheel import UnpackedWheel
 from miniuv.project.pyproject import Pyproject
@@ -36,14 +36,14 @@ def check_built_wheel(filename: str, pyproject: Pyproject, interpreter: Interpre
     try:
         name, version, _, tags = parse_wheel_filename(filename)
     except InvalidWheelFilename as error:
-        raise BuildError(f"the backend built `{filename}`, which is no name of a wheel", where=title) from error
+        raise BackendError(f"the backend built `{filename}`, which is no name of a wheel", where=title) from error
     if pyproject.name is not None and canonicalize_name(pyproject.name) != name:
-        raise BuildError(f"the backend built `{filename}` for a project named `{pyproject.name}`", where=title)
+        raise BackendError(f"the backend built `{filename}` for a project named `{pyproject.name}`", where=title)
     if pyproject.version is not None and pyproject.version != version:
-        raise BuildError(f"the backend built `{filename}` for version {pyproject.version}", where=title)
+        raise BackendError(f"the backend built `{filename}` for version {pyproject.version}", where=title)
     supported = frozenset(tag for text in interpreter.tags for tag in parse_tag(text))
     if supported.isdisjoint(tags):
-        raise BuildError(
+        raise BackendError(
             f"the backend built `{filename}`, which does not fit {interpreter.implementation} {interpreter.version}",
             where=title,
             hint="look for variables that steer the platform of builds, such as `_PYTHON_HOST_PLATFORM`",
@@ -54,7 +54,7 @@ def _is_met(text: str, versions: dict[str, Version], interpreter: Interpreter, t
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
-        raise BuildError(f"the backend asks for `{text}`, which is no requirement: {error}", where=title) from error
+        raise BackendError(f"the backend asks for `{text}`, which is no requirement: {error}", where=title) from error
     if requirement.marker is not None and not requirement.marker.evaluate({**interpreter.markers, "extra": ""}):
         return True
     if requirement.extras or requirement.url:

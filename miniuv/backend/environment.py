@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from miniuv.archive.intact import DamagedWheelError
 from miniuv.backend.placement import place_wheel, site_packages
 from miniuv.cache.jobs import Job, JobRunner
 from miniuv.cache.store import Store
@@ -32,7 +33,10 @@ class BuildEnvironments:
         self._reporter = reporter
 
     def obtain(self, interpreter: Interpreter, wheels: Sequence[UnpackedWheel]) -> Path:
-        """The environment that holds exactly ``wheels``; made now unless it is in the cache."""
+        """The environment that holds exactly ``wheels``; made now unless it is in the cache.
+
+        Raises ``DamagedWheelError`` where one of them was changed; it is dropped then, to be made anew.
+        """
         key = _key(interpreter, wheels)
         names = ", ".join(sorted(wheel.dist_info.removesuffix(".dist-info") for wheel in wheels)) or "nothing"
         return self._jobs.obtain(
@@ -57,6 +61,9 @@ class BuildEnvironments:
                     place_wheel(wheel, root=root, interpreter=interpreter, python=final / "bin" / "python")
                 # Last, so that no wheel can stand in for the interpreter.
                 _make_skeleton(root, interpreter)
+            except DamagedWheelError as error:
+                self._store.discard("unpacked", error.wheel.digest)
+                raise
             except OSError as error:
                 raise _unusable(final, error) from error
             with activity(self._reporter, "compile", f"build environment {key}"):

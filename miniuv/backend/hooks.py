@@ -1,6 +1,6 @@
 """The hooks of one project's backend, called through ``build`` and ``pyproject_hooks``."""
 
-import signal
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from miniuv.backend.failure import HookEndedError, hook_failure
 from miniuv.backend.output import HookLog
-from miniuv.errors import BuildError, MiniuvError
+from miniuv.errors import BackendError, BuildError, MiniuvError
 from miniuv.process import Runner
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["wheel", "editable"]
 ConfigSettings = Mapping[str, str | Sequence[str]]
+
+_SUPERVISOR = Path(__file__).with_name("_supervisor.py")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +38,8 @@ class Hooks:
     environment: Mapping[str, str]
     runner: Runner
     log: HookLog
+    guards: Callable[[], Sequence[int]] = tuple
+    """Descriptors of the locks that must be held for as long as anything of the backend runs."""
 
     def requirements(self, on_line: Callable[[str], None]) -> tuple[str, ...]:
         """What the backend needs besides ``build-system.requires``; sorted."""
@@ -71,7 +75,7 @@ class Hooks:
         return dict(self.config_settings)
 
     def _broken(self, hook: str, reason: str) -> BuildError:
-        return BuildError(
+        return BackendError(
             f"`{self.backend}` broke the contract of `{hook}`: it {reason}",
             where=self.title,
             hint=f"this is a defect of the backend; its output is in `{self.log.path}`",
@@ -102,10 +106,16 @@ class Hooks:
             tempfile.TemporaryDirectory(prefix="miniuv-", ignore_cleanup_errors=True) as temporary,
             self.log.listen(hook, on_line) as output,
         ):
-            environment = {**self.environment, **(extra_environ or {}), "TMPDIR": temporary}
-            completed = self.runner.run(command, cwd=Path(cwd or self.folder), environment=environment, output=output)
+            guards = self.guards()
+            completed = self.runner.run(
+                supervised(command, guards),
+                cwd=Path(cwd or self.folder),
+                environment={**self.environment, **(extra_environ or {}), "TMPDIR": temporary},
+                output=output,
+                pass_fds=guards,
+            )
         if completed.returncode:
-            raise HookEndedError(_how_it_ended(completed.returncode))
+            raise HookEndedError(completed.returncode)
 
     @contextmanager
     def _translated(self, hook: str) -> Iterator[None]:
@@ -119,17 +129,15 @@ class Hooks:
                 raise cause from None
             raise hook_failure(cause, hook=hook, backend=self.backend, title=self.title, log=self.log) from error
         except BuildException as error:
-            raise BuildError(
+            raise BackendError(
                 str(error), where=self.title, hint="check `[build-system]` in its `pyproject.toml`"
             ) from error
         except (OSError, TypeError, ValueError) as error:
             raise hook_failure(error, hook=hook, backend=self.backend, title=self.title, log=self.log) from error
 
 
-def _how_it_ended(returncode: int) -> str:
-    if returncode > 0:
-        return f"exit status {returncode}"
-    try:
-        return f"signal {signal.Signals(-returncode).name}"
-    except ValueError:
-        return f"signal {-returncode}"
+def supervised(command: Sequence[str], guards: Sequence[int]) -> list[str]:
+    """``command`` under ``_supervisor.py``, which keeps ``guards`` open; itself where there is nothing to keep."""
+    if not guards:
+        return list(command)
+    return [sys.executable, "-I", "-S", str(_SUPERVISOR), ",".join(map(str, guards)), *command]

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from miniuv.errors import CacheError
+from miniuv.archive.intact import DamagedWheelError
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.wheel import UnpackedWheel, WheelFile
 
@@ -24,7 +24,8 @@ def place_wheel(wheel: UnpackedWheel, *, root: Path, interpreter: Interpreter, p
     """Put the files of ``wheel`` under ``root`` and make its scripts, which will be run by ``python``.
 
     Files are copied, never hard-linked: target environments share the inodes of unpacked wheels, and what
-    somebody edits there must not reach a build. Each is checked against the manifest on the way.
+    somebody edits there must not reach a build. Each is checked against the manifest on the way; raises
+    ``DamagedWheelError``.
     """
     modules = site_packages(interpreter)
     schemes = {
@@ -43,7 +44,7 @@ def place_wheel(wheel: UnpackedWheel, *, root: Path, interpreter: Interpreter, p
         _copy(wheel, file, place)
         if scheme == "scripts":
             _make_script(place, python)
-    for name, content in _entry_point_scripts(wheel, python):
+    for name, content in _entry_point_scripts(root / modules / wheel.dist_info, python):
         place = root / "bin" / name
         place.unlink(missing_ok=True)
         place.write_bytes(content)
@@ -64,16 +65,17 @@ def _target(path: str, modules: PurePosixPath, schemes: Mapping[str, PurePosixPa
 
 def _copy(wheel: UnpackedWheel, file: WheelFile, place: Path) -> None:
     digest = hashlib.sha256()
-    with (wheel.root / file.path).open("rb") as source, place.open("xb") as target:
+    try:
+        source = (wheel.root / file.path).open("rb")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        raise DamagedWheelError(wheel, (file.path,)) from error
+    with source, place.open("xb") as target:
         while chunk := source.read(_CHUNK):
             digest.update(chunk)
             target.write(chunk)
         os.fchmod(target.fileno(), 0o755 if file.executable else 0o644)
     if digest.hexdigest() != file.sha256:
-        raise CacheError(
-            f"`{wheel.root / file.path}` was changed after it was unpacked",
-            hint=f"remove `{wheel.root.parent}`; it will be made again",
-        )
+        raise DamagedWheelError(wheel, (file.path,))
 
 
 def _make_script(place: Path, python: Path) -> None:
@@ -93,13 +95,13 @@ def _shebang(python: Path) -> bytes:
     return content.partition(b"\n# -*- coding")[0]
 
 
-def _entry_point_scripts(wheel: UnpackedWheel, python: Path) -> Iterator[tuple[str, bytes]]:
+def _entry_point_scripts(dist_info: Path, python: Path) -> Iterator[tuple[str, bytes]]:
     """The wheel was checked when it was unpacked: names are plain, targets are ``module:function``."""
     from importlib.metadata import Distribution
 
     from installer.scripts import Script
 
-    entry_points = Distribution.at(wheel.root / wheel.dist_info).entry_points
+    entry_points = Distribution.at(dist_info).entry_points
     for group in ("console_scripts", "gui_scripts"):
         for entry in sorted(entry_points.select(group=group)):
             yield Script(entry.name, entry.module, entry.attr, "console").generate(str(python), "posix")

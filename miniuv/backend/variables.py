@@ -1,5 +1,6 @@
 """The variables that a backend sees."""
 
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,11 @@ _GIT_LOCATION = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY",
     "GIT_WORK_TREE",
 )  # fmt: skip
+_RELEVANT_VARIABLES = (
+    "ARCHFLAGS", "CC", "CFLAGS", "CPPFLAGS", "CXX", "CXXFLAGS", "LDFLAGS", "MACOSX_DEPLOYMENT_TARGET",
+    "MAKEFLAGS", "PKG_CONFIG_PATH", "SOURCE_DATE_EPOCH",
+)  # fmt: skip
+_RELEVANT_PREFIXES = ("HATCH_", "PBR_", "PDM_BUILD_", "POETRY_", "SETUPTOOLS_", "SKBUILD_")
 
 
 def hook_environment(environ: Mapping[str, str], prefix: Path) -> dict[str, str]:
@@ -29,3 +35,16 @@ def hook_environment(environ: Mapping[str, str], prefix: Path) -> dict[str, str]
         "PYTHONIOENCODING": "utf-8:backslashreplace",
         "PYTHONUNBUFFERED": "1",  # so that the log has everything when a backend is killed
     }
+
+
+def variables_digest(environ: Mapping[str, str]) -> str:
+    """Stand for the variables that builds are known to read: another digest, another build.
+
+    A digest and not the values, for there are passwords among them.
+    """
+    relevant = sorted(
+        (name, value)
+        for name, value in environ.items()
+        if name in _RELEVANT_VARIABLES or name.startswith(_RELEVANT_PREFIXES)
+    )
+    return hashlib.sha256(repr(relevant).encode("utf-8", "surrogatepass")).hexdigest()[:32] if relevant else ""

@@ -3,9 +3,14 @@
 ``JobRunner.obtain`` looks, takes a permit, *tries* the job's lock, looks again, runs. A busy lock is put aside: the
 permit goes back and the thread sleeps a moment, holding nothing. Call it from many threads at once, one for each
 job; two processes with the same jobs then split them.
+
+Two things spare others the wait. A failure that would come again is told to all who run at the same time. And a holder
+that shows no sign of life is passed by: the lock's next generation is tried in its place. That is legal wherever the
+work is done in private and published whole; where it writes into a source tree, the wait goes on.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,10 +18,11 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, Literal, TypeVar, cast
 
+from miniuv.cache.failures import Failures
 from miniuv.cache.lock_keys import DEFECT, LockKey
 from miniuv.cache.locks import HeldLocks, LockManager
-from miniuv.cache.waits import ExplainedWait
-from miniuv.errors import Interrupted, LockOrderError
+from miniuv.cache.waits import STALLED_AFTER, ExplainedWait, StallWatch
+from miniuv.errors import Interrupted, LockOrderError, MiniuvError
 from miniuv.models.url import redact
 from miniuv.reporter import Reporter
 
@@ -47,12 +53,15 @@ class Job(Generic[T]):
     run: Callable[[], T]
     source_tree: Path | None = None
     """The folder that the work writes to: one job at a time does so, whatever the cache."""
+    failing: str = ""
+    """What a failure depends on besides the subject: a build environment. With another one, others try themselves."""
 
 
 class _Flight:
     """A job under way in this process, and how it ended."""
 
     def __init__(self) -> None:
+        self.asked = time.monotonic()
         self.ended = threading.Event()
         self.value: object = None
         self.error: BaseException | None = None
@@ -68,10 +77,14 @@ class JobRunner:
         reporter: Reporter,
         limits: Mapping[Permit, int],
         lock_wait: float | None,
+        failures: Failures | None = None,
+        stalled_after: float = STALLED_AFTER,
     ) -> None:
         self._locks = locks
         self._reporter = reporter
         self._lock_wait = lock_wait
+        self._failures = failures
+        self._stalled_after = stalled_after
         self._cancelled = threading.Event()
         self._guard = threading.Lock()
         self._flights: dict[tuple[str, str], _Flight] = {}
@@ -82,8 +95,9 @@ class JobRunner:
     def obtain(self, job: Job[T]) -> T:
         """The result of ``job``: found, made here, or made by somebody else meanwhile.
 
-        Raises what ``run`` raises, to everybody in this process who waits for it; ``LockOrderError`` where this
-        thread holds a lock or is inside another job; ``Interrupted`` after ``cancel``;
+        Raises what ``run`` raises, to everybody in this process who waits for it, and what it raised in another
+        process since ours began, if that would come again; ``LockOrderError`` where this thread holds a lock or is
+        inside another job; ``Interrupted`` after ``cancel``;
         ``LockWaitExpiredError`` after ``lock_wait`` seconds behind another process.
         """
         self.check_free(f"`{redact(job.title)}`")
@@ -126,7 +140,7 @@ class JobRunner:
     def _lead(self, job: Job[T], flight: _Flight) -> T:
         self._mine.job = job.title
         try:
-            value = self._make(job)
+            value = self._make(job, flight.asked)
             flight.value = value
         except Exception as error:
             flight.error = error
@@ -141,37 +155,71 @@ class JobRunner:
             flight.ended.set()
         return value
 
-    def _make(self, job: Job[T]) -> T:
-        keys = [LockKey.job(job.kind, job.subject)]
-        if job.source_tree is not None:
-            keys.append(LockKey.source_tree(job.source_tree))
-        wait: ExplainedWait | None = None
-        while True:
-            found = job.lookup()
-            if found is not None:
-                return found
-            busy = None
-            with self._permit(job.permit) as granted:
-                if granted:
-                    outcome = self._locks.attempt(keys, step=job.title)
-                    if isinstance(outcome, HeldLocks):
-                        with outcome:
-                            return self._run(job)
-                    busy = outcome
-            if busy is not None:  # the permit is back; from here to the next try this thread holds nothing
-                wait = wait or self._new_wait(job)
+    def _make(self, job: Job[T], asked: float) -> T:
+        generation = 0
+        watch = StallWatch(patience=self._stalled_after)
+        with self._new_wait(job) as wait:
+            while True:
+                found = job.lookup()
+                if found is not None:
+                    return found
+                busy = None
+                with self._permit(job.permit) as granted:
+                    if granted:
+                        outcome = self._locks.attempt(_keys(job, generation), step=job.title)
+                        if isinstance(outcome, HeldLocks):
+                            with outcome:
+                                return self._run(job, asked)
+                        busy = outcome
+                if busy is None:
+                    continue
+                # The permit is back; from here to the next try this thread holds nothing.
+                if job.source_tree is None and watch.is_stalled(self._locks.sign_of_life(busy)):
+                    self._tell_stalled(job, busy)
+                    generation += 1
+                    watch = StallWatch(patience=self._stalled_after)
+                    continue
                 self._locks.log.tell("wait", rank=busy.rank, name=busy.name)
-                wait.pause(partial(self._locks.holder, busy))
+                wait.pause(partial(self._locks.holder, busy), self._locks.path(busy))
 
-    def _run(self, job: Job[T]) -> T:
+    def _run(self, job: Job[T], asked: float) -> T:
         self._check_cancelled()
         found = job.lookup()  # somebody may have published between our look and our lock
+        self._locks.log.tell("look", found=found is not None)
         if found is not None:
             return found
+        self._tell_failure(job, asked)
         self._locks.log.tell("run", kind=job.kind, title=redact(job.title))
-        value = job.run()
+        began = time.monotonic()
+        try:
+            value = job.run()
+        except MiniuvError as error:
+            if self._failures is not None:
+                self._failures.record(_failure(job), error, began=began)
+            raise
         self._locks.log.tell("done", kind=job.kind, title=redact(job.title))
         return value
+
+    def _tell_failure(self, job: Job[T], asked: float) -> None:
+        """Raise what the job raised elsewhere while we waited.
+
+        A source tree may have been mended meanwhile: there only a run counts that began after we had asked.
+        """
+        if self._failures is None:
+            return
+        not_begun_before = None if job.source_tree is None else asked
+        error = self._failures.find(_failure(job), not_begun_before=not_begun_before)
+        if error is not None:
+            self._locks.log.tell("told", kind=job.kind, title=redact(job.title))
+            self._reporter.note(f"{redact(job.title)} failed for another command just now, and is not tried again")
+            raise error
+
+    def _tell_stalled(self, job: Job[T], busy: LockKey) -> None:
+        self._locks.log.tell("stalled", rank=busy.rank, name=busy.name)
+        self._reporter.warning(
+            f"{redact(job.title)} is done here: no sign of life from {self._locks.holder(busy) or 'its holder'}",
+            hint="`miniuv cache locks` lists who holds what",
+        )
 
     @contextmanager
     def _permit(self, permit: Permit) -> Iterator[bool]:
@@ -196,9 +244,25 @@ class JobRunner:
 
     def _new_wait(self, job: Job[T]) -> ExplainedWait:
         return ExplainedWait(
-            subject=redact(job.title), reporter=self._reporter, limit=self._lock_wait, wake=self._cancelled
+            subject=redact(job.title),
+            reporter=self._reporter,
+            limit=self._lock_wait,
+            wake=self._cancelled,
+            journal=self._locks.note,
         )
 
     def _check_cancelled(self) -> None:
         if self._cancelled.is_set():
             raise Interrupted("interrupted")
+
+
+def _failure(job: Job[T]) -> str:
+    return f"failure of {job.kind} {job.subject}\n{job.failing}"
+
+
+def _keys(job: Job[T], generation: int) -> list[LockKey]:
+    """The locks of ``job``; each later ``generation`` is for those who have passed by the holder of the one before."""
+    keys = [LockKey.job(job.kind, f"{job.subject}\0{generation}" if generation else job.subject)]
+    if job.source_tree is not None:
+        keys.append(LockKey.source_tree(job.source_tree))
+    return keys

@@ -55,6 +55,11 @@ class Layout:
         """What builds printed."""
         return self.versioned / "logs"
 
+    @property
+    def trash(self) -> Path:
+        """What a collector took out of its place: ``parked/`` whole and undecided, ``doomed/`` being deleted."""
+        return self.versioned / "trash"
+
     def record(self, digest: str) -> Path:
         """The record of an action: the only file that may be overwritten."""
         return self.versioned / "index" / f"{digest}.json"

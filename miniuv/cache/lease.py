@@ -5,16 +5,19 @@ that one left in ``tmp``. Nobody ever waits for a lease.
 """
 
 import contextlib
+import json
 import os
 import re
 import stat
 import threading
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from miniuv.cache.layout import Layout
 from miniuv.cache.locks import LockFile
-from miniuv.cache.owner import host_name
+from miniuv.cache.owner import Owner, host_name, read_owner
 from miniuv.errors import CacheError
 
 _FOREIGN_AGE = 7 * 24 * 3600.0
@@ -38,10 +41,25 @@ class Lease:
         for _ in range(_ATTEMPTS):
             name = f"{_host()}-{os.getpid()}-{fresh_name()}"
             layout.leases.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # A reaper may be quicker than our own lock and take the new file for a dead one: then another name.
-            file = LockFile.try_lock(layout.leases / name)
-            if file is not None:
-                return cls(layout, file)
+            # A reaper may be quicker than our own lock, and take the new file for a dead one: then another name. It
+            # gets its real name with our name in it, so that where locks exclude nobody we are still seen to live.
+            draft = layout.leases / f"{name}.new"
+            file = LockFile.try_lock(draft)
+            if file is None:
+                continue
+            # A full disk costs those who find one of our pins in their way our name only.
+            with contextlib.suppress(OSError):
+                os.write(file.descriptor, Owner.this_process(step="").encode())
+            file.path = layout.leases / name
+            try:
+                os.rename(draft, file.path)
+            except FileNotFoundError:
+                file.close()
+                continue
+            except BaseException:
+                file.close()
+                raise
+            return cls(layout, file)
         raise CacheError("cannot make a lease", where=str(layout.leases))
 
     def pin(self, entry: str) -> None:
@@ -54,6 +72,17 @@ class Lease:
             with contextlib.suppress(OSError):
                 os.write(self._file.descriptor, f"{entry}\n".encode())
 
+    @property
+    def descriptor(self) -> int:
+        """For a process that writes into our staging folder: the lease lives as long as it has this open."""
+        return self._file.descriptor
+
+    def tell(self, event: str, lock: Path) -> None:
+        """Write down a lock that we wait for or hold (``lock_list.py``); raises ``OSError``."""
+        line = json.dumps({"event": event, "lock": str(lock), "at": time.time()})
+        with self._guard:
+            os.write(self._file.descriptor, f"{line}\n".encode())
+
     def close(self) -> None:
         """Remove what is unfinished and give the lease up."""
         remove_tree(self.staging)
@@ -61,25 +90,81 @@ class Lease:
         self._file.close()
 
 
-def reap(layout: Layout, own: Lease) -> None:
-    """Remove what processes left behind that are gone; leaves alone whatever is in doubt."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pinner:
+    """Somebody who uses an entry."""
+
+    lease: str
+    owner: Owner | None
+
+    def __str__(self) -> str:
+        if self.owner is None:
+            return f"an unknown process (lease {self.lease})"
+        return f'pid {self.owner.pid} on {self.owner.host} "{self.owner.command}"'
+
+
+class Pins:
+    """Who uses what, by all leases.
+
+    A lease counts for as long as it is there, even if its process is gone: that costs space, never an entry.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._folder = layout.leases
+        self._known: dict[str, tuple[int, frozenset[str], Pinner]] = {}
+        self._pins: dict[str, tuple[Pinner, ...]] = {}
+
+    def read(self) -> Mapping[str, tuple[Pinner, ...]]:
+        """Every ``<kind>/<key>`` that is named now, and by whom; raises ``OSError`` where a lease is not readable."""
+        try:
+            names = sorted(os.listdir(self._folder))
+        except FileNotFoundError:
+            names = []
+        known = {name: lease for name in names if (lease := self._read_one(name)) is not None}
+        if known != self._known:
+            self._known, self._pins = known, {}
+            for _, entries, pinner in known.values():
+                for entry in entries:
+                    self._pins[entry] = (*self._pins.get(entry, ()), pinner)
+        return self._pins
+
+    def _read_one(self, name: str) -> tuple[int, frozenset[str], Pinner] | None:
+        """Read a lease; one that has not grown is as it was, since lines are only ever added."""
+        try:
+            with (self._folder / name).open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                known = self._known.get(name)
+                if known is not None and known[0] == size:
+                    return known
+                data = file.read()
+        except FileNotFoundError:
+            return None
+        entries = frozenset(line.decode("ascii", "replace") for line in data.splitlines() if line[:1] != b"{")
+        return len(data), entries, Pinner(lease=name, owner=Owner.decode(data))
+
+
+def reap(layout: Layout, own: str = "") -> None:
+    """Remove what processes left behind that are gone; leaves alone whatever is in doubt, and the lease ``own``."""
     try:
         leases = sorted(layout.leases.iterdir())
         folders = sorted(layout.staging.iterdir())
     except OSError:
         return
     for lease in leases:
-        if lease.name != own.name:
+        if lease.name != own:
             _reap_lease(layout, lease)
-    known = {lease.name for lease in leases}
     for folder in folders:
-        if folder.name not in known and _is_old(folder):
+        # A lease is made before its folder and goes after it, so a folder alone is nobody's.
+        if not os.path.lexists(layout.leases / folder.name) and (_is_local(folder) or _is_old(folder)):
             remove_tree(folder)
 
 
 def _reap_lease(layout: Layout, path: Path) -> None:
-    # A lock that was granted over a network may exclude nobody, so what another host left is given a week.
-    if not path.name.startswith(f"{_host()}-") and not _is_old(path):
+    # A lock that was granted may exclude nobody: who is seen to live is believed, and what another host left, over
+    # a network, is given a week.
+    owner = read_owner(path)
+    presence = owner.presence if owner is not None else "unknown"
+    if presence == "alive" or not (_is_local(path) or _is_old(path)):
         return
     try:
         file = LockFile.try_lock(path)
@@ -87,7 +172,7 @@ def _reap_lease(layout: Layout, path: Path) -> None:
         return
     if file is None:
         return
-    if file.native:
+    if file.native or presence == "gone":
         remove_tree(layout.staging / path.name)
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
@@ -96,6 +181,10 @@ def _reap_lease(layout: Layout, path: Path) -> None:
 
 def _host() -> str:
     return re.sub(r"[^A-Za-z0-9.]", "_", host_name())
+
+
+def _is_local(path: Path) -> bool:
+    return path.name.startswith(f"{_host()}-")
 
 
 def _is_old(path: Path) -> bool:

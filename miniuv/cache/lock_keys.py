@@ -50,6 +50,11 @@ class LockKey:
         return cls(Rank.SOURCE_TREE, f"{facts.st_dev}-{facts.st_ino}")
 
     @classmethod
+    def garbage_collection(cls) -> "LockKey":
+        """The lock of whoever collects garbage: one at a time."""
+        return cls(Rank.GARBAGE_COLLECTION, "gc")
+
+    @classmethod
     def environment(cls, path: Path) -> "LockKey":
         """The lock of an environment, the same by whatever path it is reached."""
         return cls(Rank.ENVIRONMENT, os.path.realpath(path))

@@ -22,7 +22,7 @@ class LockLog:
         return cls(environ.get(VARIABLE) or None)
 
     def tell(self, event: str, **facts: object) -> None:
-        """Write ``event``: ``try``, ``acquire``, ``busy``, ``release``, ``run``, ``done``."""
+        """Write ``event``: ``try``, ``acquire``, ``busy``, ``release``, ``wait``, ``look``, ``run``, ``done``."""
         if self._path is None:
             return
         line = {

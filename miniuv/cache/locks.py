@@ -28,14 +28,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from miniuv.cache.heartbeat import Heartbeat
 from miniuv.cache.lock_keys import DEFECT, LockKey, Rank
 from miniuv.cache.lock_log import LockLog
 from miniuv.cache.owner import Owner, describe_holder, read_owner
 from miniuv.cache.trouble import cache_error
-from miniuv.cache.waits import ExplainedWait
-from miniuv.errors import LockOrderError, TargetError
+from miniuv.cache.waits import ExplainedWait, Journal
+from miniuv.errors import LockOrderError, MiniuvError, TargetError
 from miniuv.reporter import Reporter
 
 _UNSUPPORTED = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP})
@@ -115,6 +116,10 @@ class _Hold:
         self._released = False
         self._write(self._owner)
 
+    @property
+    def descriptor(self) -> int:
+        return self._file.descriptor
+
     def beat(self) -> None:
         with self._guard:
             if not self._released:
@@ -169,6 +174,9 @@ class HeldLocks:
 class LockManager:
     """Hands out the locks of one cache and holds everybody to the rules; ``close`` ends its heartbeat."""
 
+    journal: Journal | None = None
+    """Hears of waits, and of locks that lie elsewhere: an environment's."""
+
     def __init__(self, folder: Path, *, runtime: Path, reporter: Reporter, log: LockLog | None = None) -> None:
         self.log = log or LockLog(None)
         self._folder = folder
@@ -176,7 +184,7 @@ class LockManager:
         self._reporter = reporter
         self._heartbeat = Heartbeat()
         self._guard = threading.Lock()
-        self._held: dict[int, list[LockKey]] = {}
+        self._held: dict[int, list[_Hold]] = {}
         self._warned = False
 
     def try_acquire(self, keys: Iterable[LockKey], *, step: str) -> HeldLocks | None:
@@ -218,17 +226,23 @@ class LockManager:
         """
         self.check_free(f"the lock of {path}")
         key = LockKey.environment(path)
-        wait = ExplainedWait(
+        place = self.path(key)
+        with ExplainedWait(
             subject=f"the environment {path}",
             reporter=self._reporter,
             limit=limit,
             wake=wake or threading.Event(),
-        )
-        while (held := self.try_acquire([key], step=step)) is None:
-            self.log.tell("wait", rank=key.rank, name=key.name, holds=self._names_held_here())
-            wait.pause(partial(self.holder, key))
+            journal=self.note,
+        ) as wait:
+            while (held := self.try_acquire([key], step=step)) is None:
+                self.log.tell("wait", rank=key.rank, name=key.name, holds=self._names_held_here())
+                wait.pause(partial(self.holder, key), place)
         with held:
-            yield
+            self.note("holds", place)
+            try:
+                yield
+            finally:
+                self.note("held", place)
 
     def check_free(self, wish: str) -> None:
         """Raise ``LockOrderError`` where this thread holds a lock and so may not wait for ``wish``."""
@@ -240,9 +254,26 @@ class LockManager:
 
     def holder(self, key: LockKey) -> str | None:
         """Say who holds ``key``; ``None`` where it is this process."""
-        path = self._path(key)
+        path = self.path(key)
         owner = read_owner(path)
         return None if owner is not None and owner.is_this_process else describe_holder(path)
+
+    def sign_of_life(self, key: LockKey) -> tuple[int, int, float, int] | None:
+        """What changes as long as the holder of ``key`` lives; ``None`` where it leaves no record."""
+        owner = read_owner(self.path(key))
+        return None if owner is None else (owner.pid, owner.ticks, owner.since, owner.beat)
+
+    def guards(self) -> tuple[int, ...]:
+        """Descriptors of the source trees' locks that this thread holds, for a process that shall hold them too."""
+        with self._guard:
+            holds = tuple(self._held.get(threading.get_ident(), ()))
+        return tuple(hold.descriptor for hold in holds if hold.key.rank == Rank.SOURCE_TREE)
+
+    def note(self, event: Literal["waits", "waited", "holds", "held"], lock: Path) -> None:
+        """Let others see what this process waits for; that they cannot is no reason to fail."""
+        if self.journal is not None:
+            with contextlib.suppress(OSError, MiniuvError):
+                self.journal(event, lock)
 
     def close(self) -> None:
         """End the heartbeat."""
@@ -263,7 +294,7 @@ class LockManager:
 
     def _held_here(self) -> tuple[LockKey, ...]:
         with self._guard:
-            return tuple(self._held.get(threading.get_ident(), ()))
+            return tuple(hold.key for hold in self._held.get(threading.get_ident(), ()))
 
     def _names_held_here(self) -> list[str]:
         return [key.name for key in self._held_here()]
@@ -276,7 +307,7 @@ class LockManager:
             return None
         hold = _Hold(key, file, step=step)
         with self._guard:
-            self._held.setdefault(threading.get_ident(), []).append(key)
+            self._held.setdefault(threading.get_ident(), []).append(hold)
         self._heartbeat.add(hold.beat)
         self.log.tell("acquire", rank=key.rank, name=key.name)
         if not file.native:
@@ -284,7 +315,7 @@ class LockManager:
         return hold
 
     def _lock_file(self, key: LockKey) -> LockFile | None:
-        path = self._path(key)
+        path = self.path(key)
         try:
             if key.rank == Rank.ENVIRONMENT:
                 return LockFile.try_lock(path, mode=_environment_mode(path.parent), exact_mode=True)
@@ -302,7 +333,8 @@ class LockManager:
                 ) from error
             raise cache_error(error, path=path, doing="take a lock") from error
 
-    def _path(self, key: LockKey) -> Path:
+    def path(self, key: LockKey) -> Path:
+        """The lock file."""
         match key.rank:
             case Rank.SOURCE_TREE:
                 return self._runtime / "src" / key.name
@@ -314,13 +346,14 @@ class LockManager:
     def _give_back(self, holds: Sequence[_Hold], thread: int) -> None:
         for hold in reversed(holds):
             self._heartbeat.remove(hold.beat)
+            # Told before it is so: else another's `acquire` could come first in the log.
+            self.log.tell("release", rank=hold.key.rank, name=hold.key.name)
             hold.release()
             with self._guard:
                 mine = self._held.get(thread, [])
-                mine.remove(hold.key)
+                mine.remove(hold)
                 if not mine:
                     self._held.pop(thread, None)
-            self.log.tell("release", rank=hold.key.rank, name=hold.key.name)
 
     def _warn_once(self, path: Path) -> None:
         with self._guard:

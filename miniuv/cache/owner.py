@@ -9,7 +9,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -103,15 +103,21 @@ class Owner:
         return "unknown"
 
     @property
+    def is_stopped(self) -> bool:
+        """Whether the process is suspended, by Ctrl-Z for example, and lives."""
+        return self.presence == "alive" and (_status(self.pid) or [""])[0] in ("T", "t")
+
+    @property
     def _near(self) -> bool:
         host, boot, namespace, _, _ = _identity(os.getpid())
         return (self.host, self.boot, self.namespace) == (host, boot, namespace)
 
     def describe(self, *, quiet_for: float) -> str:
         """``pid 4711 on ci-7 "miniuv pip install", step "build_wheel", running 2m14s, alive 1s ago``."""
+        stopped = f" (it is stopped: `kill -CONT {self.pid}` lets it go on)" if self.is_stopped else ""
         return (
             f'pid {self.pid} on {self.host} "{self.command}", step "{self.step}", '
-            f"running {duration(time.time() - self.since)}, alive {duration(quiet_for)} ago"
+            f"running {duration(time.time() - self.since)}, alive {duration(quiet_for)} ago{stopped}"
         )
 
 
@@ -127,15 +133,19 @@ def read_owner(path: Path) -> Owner | None:
 def describe_holder(path: Path) -> str:
     """Say who holds the lock file ``path``, as well as record and kernel together know."""
     owner = read_owner(path)
-    holders = _kernel_holders(path)
+    holders = kernel_locks().holders(path)
     if owner is not None and (not holders or owner.pid in holders) and owner.presence != "gone":
-        return owner.describe(quiet_for=_quiet_for(path))
-    living = [pid for pid in holders if Path(f"/proc/{pid}").exists()] or _processes_with_open(path)
-    names = ", ".join(f'pid {pid} "{_command_of(pid)}"' for pid in living)
+        return owner.describe(quiet_for=quiet_for(path))
+    names = ", ".join(f'pid {pid} "{command_of(pid)}"' for pid in living_holders(path, holders))
     if owner is not None and owner.presence == "gone" and (not holders or owner.pid in holders):
         left = f"left to {names}" if names else "but its lock is still held by a process that inherited it"
         return f'pid {owner.pid} "{owner.command}" is gone, {left}'
     return names or "a process that left no record of itself"
+
+
+def living_holders(path: Path, holders: Sequence[int]) -> list[int]:
+    """The processes that keep the lock of ``path``: ``holders`` that live, else whoever has it open."""
+    return [pid for pid in holders if Path(f"/proc/{pid}").exists()] or _processes_with_open(path)
 
 
 def duration(seconds: float) -> str:
@@ -181,32 +191,56 @@ def _shorten(text: str, limit: int) -> str:
 
 def _start_ticks(pid: int) -> int | None:
     try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-        return int(stat.rpartition(b")")[2].split()[19])  # field 22 of proc(5), counted behind the name
-    except (OSError, ValueError, IndexError):
+        return int((_status(pid) or [])[19])  # field 22 of proc(5), counted behind the name
+    except (ValueError, IndexError):
         return None
 
 
-def _quiet_for(path: Path) -> float:
+def _status(pid: int) -> list[str] | None:
+    """The fields of proc(5) behind the name."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].decode("ascii").split()
+    except (OSError, ValueError):
+        return None
+
+
+def quiet_for(path: Path) -> float:
+    """Seconds since the holder of ``path`` gave its last sign of life."""
     try:
         return time.time() - path.stat().st_mtime
     except OSError:
         return 0.0
 
 
-def _kernel_holders(path: Path) -> list[int]:
-    """The pids that ``/proc/locks`` gives for ``path``; empty where the kernel does not tell."""
+class KernelLocks:
+    """Everybody's locks at one moment, as ``/proc/locks`` gives them; none where there is no such thing."""
+
+    def __init__(self, text: str) -> None:
+        self._by_inode: dict[str, list[tuple[str, int]]] = {}
+        for words in map(str.split, text.splitlines()):
+            if len(words) >= 8 and words[1] == "FLOCK" and words[4].isdigit() and int(words[4]) > 0:
+                device, _, inode = words[5].rpartition(":")
+                self._by_inode.setdefault(inode, []).append((device, int(words[4])))
+
+    def holders(self, path: Path) -> list[int]:
+        """The pids of whoever holds the lock of ``path``."""
+        try:
+            facts = path.stat()
+        except OSError:
+            return []
+        found = self._by_inode.get(str(facts.st_ino), [])
+        device = f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}"
+        # btrfs and overlayfs show another device there than stat does: then the inode has to do.
+        best = [each for each in found if each[0] == device] or found
+        return sorted({pid for _, pid in best})
+
+
+def kernel_locks() -> KernelLocks:
+    """Look now."""
     try:
-        facts = path.stat()
-        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+        return KernelLocks(Path("/proc/locks").read_text(encoding="ascii"))
     except (OSError, ValueError):
-        return []
-    held = [words for words in map(str.split, lines) if len(words) >= 8 and words[1] == "FLOCK"]
-    same_inode = [words for words in held if words[5].endswith(f":{facts.st_ino}")]
-    device = f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}:{facts.st_ino}"
-    # btrfs and overlayfs show another device there than stat does: then the inode has to do.
-    best = [words for words in same_inode if words[5] == device] or same_inode
-    return sorted({int(words[4]) for words in best if words[4].isdigit() and int(words[4]) > 0})
+        return KernelLocks("")
 
 
 def _processes_with_open(path: Path) -> list[int]:
@@ -230,7 +264,8 @@ def _has_open(pid: int, wanted: os.stat_result) -> bool:
     return False
 
 
-def _command_of(pid: int) -> str:
+def command_of(pid: int) -> str:
+    """What the process was started as, without secrets."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:

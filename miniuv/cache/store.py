@@ -9,25 +9,32 @@ import errno
 import json
 import os
 import re
+import stat
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
+from miniuv.cache.exchange import exchange
 from miniuv.cache.layout import EntryKind, Layout, check_trust, create_folders
 from miniuv.cache.lease import Lease, fresh_name, reap, remove_tree
 from miniuv.cache.lock_keys import text_digest
 from miniuv.cache.lock_log import LockLog
 from miniuv.cache.locks import LockManager
 from miniuv.cache.runtime import runtime_folder
+from miniuv.cache.seal import SEAL, durable_seal, is_whole, needs_reading, write_seal
+from miniuv.cache.sync import sync_file_system
 from miniuv.cache.trouble import FATAL, NOT_WRITABLE, cache_error, cache_trouble
+from miniuv.cache.usage import is_there, use
 from miniuv.errors import CacheError
 from miniuv.models.url import redact
 from miniuv.reporter import Reporter
 
 _LOGS_KEPT = 200
+_ATTEMPTS = 100
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.ELOOP})
 _SOMEBODY_WAS_FIRST = frozenset({errno.ENOTEMPTY, errno.EEXIST})
+_SEALED: frozenset[EntryKind] = frozenset({"checkouts", "build-environments"})
 
 
 class Store:
@@ -38,12 +45,14 @@ class Store:
     locks: LockManager
     """The locks that go with this cache."""
 
-    def __init__(self, layout: Layout, *, readable: Layout | None, locks: LockManager) -> None:
+    def __init__(self, layout: Layout, *, readable: Layout | None, locks: LockManager, durable: bool = False) -> None:
         self.root = layout.root
         self.locks = locks
         self._layout = layout
         self._readable = readable
         """The cache asked for, where we can only read it."""
+        self._durable = durable
+        self._verified: set[tuple[EntryKind, str]] = set()
         self._dropped: set[Path] = set()
         """Damaged entries of the readable cache, which we can only overlook."""
         self._lease: Lease | None = None
@@ -53,10 +62,19 @@ class Store:
         self._process = os.getpid()
 
     @classmethod
-    def open(cls, root: Path, *, reporter: Reporter, allow_shared: bool = False, runtime: Path | None = None) -> Self:
+    def open(
+        cls,
+        root: Path,
+        *,
+        reporter: Reporter,
+        allow_shared: bool = False,
+        durable: bool = False,
+        runtime: Path | None = None,
+    ) -> Self:
         """Open the cache at ``root``, made where it is missing.
 
         A cache that cannot be written is read, and a private temporary one takes what is new (one warning).
+        ``durable``: what is published is on the disk before it has its name.
         ``runtime`` is the folder for the locks of source trees; by default one for each user of the machine.
         Raises ``CacheError`` where somebody else could change what lies there (unless ``allow_shared``).
         """
@@ -79,20 +97,34 @@ class Store:
             reporter=reporter,
             log=LockLog.from_environment(os.environ),
         )
-        return cls(layout, readable=readable, locks=locks)
+        store = cls(layout, readable=readable, locks=locks, durable=durable)
+        locks.journal = store._journal
+        return store
 
     def find(self, kind: EntryKind, key: str) -> Path | None:
         """The entry, safe from garbage collection until ``close``; ``None`` where there is none."""
         path = self._layout.entry(kind, key)
-        # First the pin, then the look: a collector renames first and reads the pins then, so one sees the other.
+        # First the pin, then the look: a collector hides first and reads the pins then, so one sees the other.
         self._our_lease().pin(f"{kind}/{key}")
-        if os.path.exists(path):
+        if use(path) and self._is_sound(path, kind, key):
             return path
         if self._readable is not None:
             path = self._readable.entry(kind, key)
-            if path not in self._dropped and os.path.exists(path):
+            if path not in self._dropped and is_there(path) and self._is_sound(path, kind, key):
                 return path
         return None
+
+    def holds(self, entry: Path) -> bool:
+        """Whether an entry that was found is still there, and was not dropped as damaged."""
+        return entry not in self._dropped and is_there(entry)
+
+    def is_verified(self, kind: EntryKind, key: str) -> bool:
+        """Whether the content needs no second look in this run: this process made it, or has read it back."""
+        return (kind, key) in self._verified
+
+    def mark_verified(self, kind: EntryKind, key: str) -> None:
+        """Note that the content was read back and is what it should be."""
+        self._verified.add((kind, key))
 
     @contextlib.contextmanager
     def staging(self, name: str = "work") -> Iterator[Path]:
@@ -117,17 +149,28 @@ class Store:
         final = self._layout.entry(kind, key)
         self._our_lease().pin(f"{kind}/{key}")
         with cache_trouble(final, "write to the cache"):
-            if os.path.lexists(final):
+            if is_there(final):
                 remove_tree(staged)
                 return final
+            if kind in _SEALED and staged.is_dir():
+                remove_tree(staged / SEAL)
+                write_seal(staged)
+            self.sync()
             try:
                 _rename(staged, final)
+                self.mark_verified(kind, key)
             except OSError as error:
                 if error.errno in _SOMEBODY_WAS_FIRST:
                     remove_tree(staged)
                 elif os.path.lexists(staged) or not os.path.lexists(final):  # else: done, but the reply was lost
                     raise
         return final
+
+    def sync(self) -> None:
+        """Where ``durable`` was asked for, wait until all that was written is on the disk."""
+        if self._durable:
+            with cache_trouble(self.root, "write the cache to the disk"):
+                sync_file_system(self.root)
 
     def path(self, kind: EntryKind, key: str) -> Path:
         """Where ``publish`` will put the entry, for what must name its own place before it is there."""
@@ -136,6 +179,7 @@ class Store:
     def discard(self, kind: EntryKind, key: str) -> None:
         """Drop an entry that was found damaged: it is gone at once, whoever is reading it."""
         damaged = self._layout.entry(kind, key)
+        self._verified.discard((kind, key))
         if self._readable is not None:
             self._dropped.add(self._readable.entry(kind, key))
         with (
@@ -165,6 +209,13 @@ class Store:
             except BaseException:
                 staged.unlink(missing_ok=True)
                 raise
+
+    def guards(self) -> tuple[int, ...]:
+        """Descriptors for a process that works for this thread: as long as it has them, all that it uses is in use.
+
+        Our lease, so that nobody takes what it writes to for abandoned, and the locks of source trees.
+        """
+        return (self._our_lease().descriptor, *self.locks.guards())
 
     def log_path(self, name: str) -> Path:
         """A path for a build's output that nobody used before; the oldest logs go."""
@@ -204,6 +255,23 @@ class Store:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close(keep_logs=kind is not None)
 
+    def _is_sound(self, path: Path, kind: EntryKind, key: str) -> bool:
+        """Look at what another boot left behind, once; drop it where it is not whole."""
+        if kind not in _SEALED or self.is_verified(kind, key):
+            return True
+        if needs_reading(path):
+            if not is_whole(path):
+                self.discard(kind, key)
+                return False
+            with contextlib.suppress(OSError, CacheError), self.staging("seal") as staged:
+                (staged / SEAL).write_bytes(durable_seal(path))
+                os.rename(staged / SEAL, path / SEAL)
+        self.mark_verified(kind, key)
+        return True
+
+    def _journal(self, event: str, lock: Path) -> None:
+        self._our_lease().tell(event, lock)
+
     def _our_lease(self) -> Lease:
         """Ours, made when first needed: a command that needs no cache shall not pay for it."""
         lease = self._lease
@@ -214,7 +282,7 @@ class Store:
                 if self._lease is None:
                     with cache_trouble(self.root, "write to the cache"):
                         self._lease = Lease.open(self._layout)
-                    reap(self._layout, self._lease)
+                    reap(self._layout, self._lease.name)
                 lease = self._lease
         return lease
 
@@ -231,11 +299,21 @@ def _writable(layout: Layout) -> bool:
 
 
 def _rename(staged: Path, final: Path) -> None:
-    try:
-        os.rename(staged, final)
-    except FileNotFoundError:
-        final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.rename(staged, final)
+    """Rename, over the link that a collector leaves while it decides, which may come and go at any moment."""
+    for _ in range(_ATTEMPTS):
+        try:
+            os.rename(staged, final)
+            return
+        except FileNotFoundError:
+            final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except NotADirectoryError:  # a link, or junk: no folder can be renamed to where it is
+            with contextlib.suppress(FileNotFoundError):
+                exchange(staged, final)
+                if not stat.S_ISDIR(os.lstat(staged).st_mode):
+                    remove_tree(staged)
+                    return
+                exchange(staged, final)  # the entry itself was put back this moment, and it was first
+    os.rename(staged, final)
 
 
 def _read_record(layout: Layout, action: str) -> dict[str, object] | None:
@@ -246,6 +324,7 @@ def _read_record(layout: Layout, action: str) -> dict[str, object] | None:
         if error.errno in _ABSENT:
             return None
         raise cache_error(error, path=path, doing="read the cache") from error
+    use(path)
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):

@@ -32,6 +32,12 @@ def cache_error(error: OSError, *, path: Path, doing: str) -> CacheError:
     return CacheError(f"cannot {doing}: {reason}", where=str(path), hint=_hint(error.errno, path))
 
 
+def refuse_scarcity(error: OSError, path: Path) -> None:
+    """Raise ``CacheError`` where it is we who cannot open anything any more: that says nothing about ``path``."""
+    if error.errno in NO_DESCRIPTORS:
+        raise cache_error(error, path=path, doing="read the cache") from error
+
+
 def _hint(code: int | None, path: Path) -> str:
     if code in FULL:
         return f"{_free_space(path)}; free some space there, or {_ELSEWHERE}"

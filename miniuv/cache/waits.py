@@ -1,16 +1,25 @@
-"""Waiting for somebody else's work: patient, interruptible, and explained."""
+"""Waiting for somebody else's work: patient, interruptible, explained, and not for ever where nothing moves."""
 
 import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import chain, count
+from pathlib import Path
+from typing import Literal, Self
 
 from miniuv.errors import Interrupted, LockWaitExpiredError
 from miniuv.reporter import Reporter, WaitNotice
 
+STALLED_AFTER = 60.0
+"""Seconds without a sign of life after which a holder counts as stalled."""
+
 _SHORTEST = 0.025
 _LONGEST = 0.5
 _JITTER = 0.2
+_LONGEST_LOOK = 2.0
+
+Journal = Callable[[Literal["waits", "waited", "holds", "held"], Path], None]
+"""Is told which lock this process waits for or holds, so that others can see it."""
 
 
 def notice_times() -> Iterator[float]:
@@ -18,10 +27,35 @@ def notice_times() -> Iterator[float]:
     return chain((1.0, 10.0, 30.0), (60.0 * minute for minute in count(1)))
 
 
-class ExplainedWait:
-    """One wait, from the first busy lock to its end.
+class StallWatch:
+    """Watches one holder's signs of life, by the waiter's own clock."""
 
-    ``wake`` interrupts it.
+    def __init__(self, *, patience: float = STALLED_AFTER, clock: Callable[[], float] = time.monotonic) -> None:
+        self._patience = patience
+        self._clock = clock
+        self._sign: object = None
+        self._looked = 0.0
+        self._quiet = 0.0
+
+    def is_stalled(self, sign: object) -> bool:
+        """Whether ``sign`` has not changed for too long; without a sign (``None``) nothing is known.
+
+        The time between two looks counts for two seconds at most: if it was longer, then it was the waiter who
+        did not move, and perhaps all the machine.
+        """
+        now = self._clock()
+        if sign is None or sign != self._sign:
+            self._sign, self._quiet = sign, 0.0
+        else:
+            self._quiet += min(now - self._looked, _LONGEST_LOOK)
+        self._looked = now
+        return self._sign is not None and self._quiet >= self._patience
+
+
+class ExplainedWait:
+    """One wait, from its first ``pause`` to the end of the ``with`` block.
+
+    ``wake`` interrupts it. ``journal`` hears of it as soon as people do.
     """
 
     def __init__(
@@ -31,28 +65,39 @@ class ExplainedWait:
         reporter: Reporter,
         limit: float | None,
         wake: threading.Event,
+        journal: Journal | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._subject = subject
         self._reporter = reporter
         self._limit = limit
         self._wake = wake
+        self._journal = journal
         self._clock = clock
-        self._began = clock()
+        self._began: float | None = None
         self._times = notice_times()
         self._next_notice = next(self._times)
         self._step = _SHORTEST
+        self._journaled: Path | None = None
 
-    def pause(self, owner: Callable[[], str | None]) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._note(None)
+
+    def pause(self, owner: Callable[[], str | None], lock: Path | None = None) -> None:
         """Tell what is due, then sleep one step.
 
         ``owner`` says who is waited for, ``None`` where that is this very process: then nobody is told, and
         the limit does not count. Raises ``LockWaitExpiredError`` where the limit is over, and
         ``Interrupted`` where ``wake`` is set.
         """
+        if self._began is None:
+            self._began = self._clock()
         waited = self._clock() - self._began
         if waited >= self._next_notice or (self._limit is not None and waited >= self._limit):
-            self._explain(waited, owner())
+            self._explain(waited, owner(), lock)
         if self._wake.wait(self.step()):
             raise Interrupted("interrupted")
 
@@ -65,7 +110,7 @@ class ExplainedWait:
         # Jitter keeps processes apart that were started together; nothing secret depends on it.
         return step * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311
 
-    def _explain(self, waited: float, owner: str | None) -> None:
+    def _explain(self, waited: float, owner: str | None, lock: Path | None) -> None:
         if owner is None:
             return
         if self._limit is not None and waited >= self._limit:
@@ -75,4 +120,14 @@ class ExplainedWait:
             )
         while self._next_notice <= waited:
             self._next_notice = next(self._times)
+        self._note(lock)
         self._reporter.waiting(WaitNotice(subject=self._subject, waited=waited, owner=owner))
+
+    def _note(self, lock: Path | None) -> None:
+        before, self._journaled = self._journaled, lock
+        if self._journal is None or before == lock:
+            return
+        if before is not None:
+            self._journal("waited", before)
+        if lock is not None:
+            self._journal("waits", lock)

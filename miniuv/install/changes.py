@@ -123,7 +123,7 @@ class ChangeSet:
                 self._add(place, comes, leaves=False)
         elif is_folder:
             leaving = old.folders.get(name)
-            if leaving is not None and self._goes_whole(place, leaving):
+            if leaving is not None and self._goes_whole(place, leaving) and not os.path.ismount(place):
                 self._add(place, comes, leaves=True, order=next(leaving.leaves()).order)
             elif file is not None:
                 raise InstallError(

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from miniuv.archive.intact import hash_file
 from miniuv.errors import InstallError
 from miniuv.install.contents import NewDistribution, NewFile
-from miniuv.install.verify import hash_file
 from miniuv.models.request import InstallOptions
 from miniuv.reporter import Reporter
 

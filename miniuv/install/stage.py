@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from miniuv.archive.intact import check_intact
 from miniuv.install.compile import Module, compile_bytecode
 from miniuv.install.conflicts import Overlap, choose_files
 from miniuv.install.contents import NewDistribution, NewFile, wheel_contents
@@ -11,7 +12,6 @@ from miniuv.install.failures import translated
 from miniuv.install.layout import Layout
 from miniuv.install.link import LinkMode
 from miniuv.install.staging import Staging, open_staging
-from miniuv.install.verify import DamagedWheelError, verify_unpacked
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.wheel import PreparedWheel
 from miniuv.process import Runner
@@ -40,16 +40,21 @@ def staged_plan(
     link_mode: LinkMode,
     runner: Runner,
     reporter: Reporter,
+    verified: bool = False,
 ) -> Iterator[StagedPlan]:
     """Make every file of ``prepared`` ready; nothing of it is left at the end but what was committed.
 
-    Raises ``InstallError``, and ``DamagedWheelError`` where a file in the cache was edited.
+    Raises ``InstallError``, and ``DamagedWheelError`` where a file in the cache was edited. ``verified``: the caller
+    has looked at them this moment.
     """
     layout = Layout.of(interpreter)
     with translated(layout, prepared), open_staging(layout, link_mode) as staging:
-        distributions = _describe(prepared, layout=layout, interpreter=interpreter)
-        chosen, overlaps = choose_files(distributions)
-        staging.fill([file for file, _ in chosen])
+        with _expecting_files(prepared):
+            if not verified:
+                check_intact(one.wheel for one in prepared)
+            distributions = _describe(prepared, layout=layout, interpreter=interpreter)
+            chosen, overlaps = choose_files(distributions)
+            staging.fill([file for file, _ in chosen])
         compiled: dict[str, NewFile] = {}
         if compile_modules:
             modules = _modules([file for file, _ in chosen], staging)
@@ -66,13 +71,19 @@ def staged_plan(
         )
 
 
+@contextlib.contextmanager
+def _expecting_files(prepared: Sequence[PreparedWheel]) -> Iterator[None]:
+    """Somebody else may find a wheel damaged, and drop it, while we link its files."""
+    try:
+        yield
+    except FileNotFoundError:
+        check_intact(one.wheel for one in prepared)
+        raise
+
+
 def _describe(
     prepared: Sequence[PreparedWheel], *, layout: Layout, interpreter: Interpreter
 ) -> tuple[NewDistribution, ...]:
-    for one in prepared:
-        damaged = verify_unpacked(one.wheel)
-        if damaged:
-            raise DamagedWheelError(one.wheel, damaged)
     return tuple(wheel_contents(one, layout=layout, interpreter=interpreter) for one in prepared)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from miniuv.archive.intact import DamagedWheelError
 from miniuv.backend.environment import BuildEnvironments
 from miniuv.cache.jobs import JobRunner
 from miniuv.cache.store import Store
@@ -120,16 +121,16 @@ def test_an_edit_of_the_unpacked_wheel_never_reaches_a_build_environment(
     (edited,) = provisioner.provide(["edited"], interpreter=interpreter, required_by="a test")
     with (edited.root / "edited.py").open("a") as file:
         file.write("x = 1\n")
-    with pytest.raises(CacheError, match="was changed after it was unpacked"):
+    with pytest.raises(DamagedWheelError, match=r"were changed: `edited\.py`"):
         environments.obtain(interpreter, [edited])
 
 
-def test_a_full_disk_is_told_as_such(
+def test_what_the_disk_refuses_is_told_as_such(
     environments: BuildEnvironments, interpreter: Interpreter, wheel: UnpackedWheel
 ) -> None:
-    damaged = dataclasses.replace(wheel, digest=Sha256("0" * 64), root=wheel.root / "absent")
+    unwritable = (dataclasses.replace(wheel.files[0], path="x" * 300),)
     with pytest.raises(CacheError, match="cannot be made at"):
-        environments.obtain(interpreter, [damaged])
+        environments.obtain(interpreter, [dataclasses.replace(wheel, digest=Sha256("0" * 64), files=unwritable)])
 
 
 @pytest.mark.parametrize("executable", OTHER_PYTHONS, ids=lambda path: path.parent.parent.name)

@@ -1,0 +1,299 @@
+"""A crowd: many processes that install the same projects from one cache, watched by wrappers round git and the backend.
+
+The wrappers write one line for each fetch and each build, and hold a lock of the kernel's as long as they run: on the
+folder that they write to. A second writer finds it taken, and says so.
+"""
+
+import json
+import os
+import random
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from tests.support.commands import World
+from tests.support.git_repositories import GitRepository
+from tests.support.lock_rules import violations
+from tests.support.processes import read_lock_log
+from tests.support.projects import project_files, write_files
+from tests.support.pythons import make_environment
+
+WATCHDOG = 120.0
+"""Seconds that a crowd may take; it hangs if it takes longer."""
+
+_GIT = """#!/bin/sh
+case " $* " in
+*" fetch "*) exec {python} -IS "$0.py" "$@" ;;
+*) exec {git} "$@" ;;
+esac
+"""
+
+_FETCH = """import fcntl, os, sys, time
+address = next(word for word in sys.argv if word.startswith("file:"))
+folder = os.environ["GIT_DIR"]
+with open(os.environ["CROWD_LOG"], "a") as log:
+    log.write(f"fetch {os.path.basename(address)} {folder} {os.getpid()}\\n")
+lock = os.open(folder, os.O_RDONLY)
+os.set_inheritable(lock, True)
+try:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    with open(os.environ["CROWD_LOG"], "a") as log:
+        log.write(f"two-writers {folder}\\n")
+time.sleep(float(os.environ.get("CROWD_PAUSE") or 0))
+os.execv(GIT, ["git", *sys.argv[1:]])
+"""
+
+_BACKEND = '''"""The tiny backend, watched."""
+import fcntl, os, time
+import tiny
+
+
+def _watched(build, folder):
+    with open(os.environ["CROWD_LOG"], "a") as log:
+        log.write(f"{build.__name__[6:]} {tiny.P['name']} {os.getcwd()} {os.getpid()}\\n")
+    lock = os.open("project.json", os.O_RDWR)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with open(os.environ["CROWD_LOG"], "a") as log:
+            log.write(f"two-writers {os.getcwd()}\\n")
+    time.sleep(float(os.environ.get("CROWD_PAUSE") or 0))
+    name = build(folder)
+    os.close(lock)
+    return name
+
+
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    return _watched(tiny.build_wheel, wheel_directory)
+
+
+def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
+    return _watched(tiny.build_editable, wheel_directory)
+'''
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """What a wrapper wrote."""
+
+    what: str
+    """``fetch``, ``wheel``, ``editable``, ``two-writers``."""
+    name: str
+    folder: str = ""
+    pid: int = 0
+
+    def is_child_of(self, pid: int) -> bool:
+        """Whether it lives, and descends from the process ``pid``."""
+        return pid in _ancestors(self.pid)
+
+
+@dataclass(kw_only=True)
+class Crowd:
+    """``processes`` environments, and what is installed into each: ``editables`` that share git requirements."""
+
+    world: World
+    processes: int
+    editables: tuple[str, ...]
+    repositories: tuple[str, ...]
+    seed: int
+    killed: set[int] = field(default_factory=set)
+    _pids: set[int] = field(default_factory=set)
+
+    @classmethod
+    def make(cls, folder: Path, *, processes: int, editables: int, repositories: int, seed: int = 0) -> Self:
+        """Make everything but the environments."""
+        folder.mkdir(parents=True, exist_ok=True)
+        world = World.make(folder, environment=False)
+        crowd = cls(
+            world=world,
+            processes=processes,
+            editables=tuple(f"editable{number}" for number in range(editables)),
+            repositories=tuple(f"shared{number}" for number in range(repositories)),
+            seed=seed,
+        )
+        crowd._watch()
+        requirements = [crowd._repository(number, name) for number, name in enumerate(crowd.repositories)]
+        for number, name in enumerate(crowd.editables):
+            shuffled = random.Random(f"{seed} {name}").sample(requirements, len(requirements))
+            watched = _watched_project(name, dependencies=shuffled, dynamic=number % 2 == 0)
+            write_files(world.folder / name, watched)
+        return crowd
+
+    @property
+    def cache(self) -> Path:
+        return Path(self.world.environ["MINIUV_CACHE_DIR"])
+
+    @property
+    def log(self) -> Path:
+        """What the wrappers write."""
+        return Path(self.world.environ["CROWD_LOG"])
+
+    def forget(self) -> None:
+        """Make the cache cold and the logs empty."""
+        shutil.rmtree(self.cache, ignore_errors=True)
+        for log in (self.log, self._lock_log):
+            log.unlink(missing_ok=True)
+        self.killed.clear()
+        self._pids.clear()
+
+    def start(self, number: int, *, order: object = None, pause: float = 0) -> "subprocess.Popen[str]":
+        """Start an install into environment ``number``, made anew.
+
+        ``order`` shuffles what it names; ``pause`` makes its fetches and builds last longer.
+        """
+        environment = self.world.folder / f".venv{number}"
+        shutil.rmtree(environment, ignore_errors=True)
+        make_environment(environment)
+        return self.start_again(number, order=order, pause=pause)
+
+    def start_again(self, number: int, *, order: object = None, pause: float = 0) -> "subprocess.Popen[str]":
+        """Start an install into environment ``number`` as it is."""
+        shuffled = random.Random(f"{self.seed} {number} {order}").sample(self.editables, len(self.editables))
+        words = [word for name in shuffled for word in ("-e", name)]
+        python = ("--python", f".venv{number}")
+        process = self.world.start("pip", "install", *words, *python, environ={"CROWD_PAUSE": str(pause)})
+        self._pids.add(process.pid)
+        return process
+
+    def kill(self, process: "subprocess.Popen[str]") -> None:
+        """SIGKILL ``process`` alone; what it started lives on, as far as it does."""
+        self.killed.add(process.pid)
+        process.kill()
+        _close(process)
+
+    def end(self, processes: Sequence["subprocess.Popen[str]"], *, within: float = WATCHDOG) -> None:
+        """Wait until all have ended, and well; who hangs is asked where it stands, and ended."""
+        deadline = time.monotonic() + within
+        try:
+            for process in processes:
+                _, err = process.communicate(timeout=max(0.1, deadline - time.monotonic()))
+                assert process.returncode == 0, err
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"no end after {within:.0f} s:\n{self._standing(processes)}") from None
+        finally:
+            for process in processes:
+                if process.poll() is None:
+                    process.kill()
+                _close(process)
+
+    def lines(self) -> list[Line]:
+        """What the wrappers have seen so far."""
+        try:
+            text = self.log.read_text()
+        except FileNotFoundError:
+            return []
+        lines = []
+        for row in text.splitlines():
+            what, name, *rest = row.split()
+            folder, pid = rest or ("", "0")
+            lines.append(Line(what=what, name=name, folder=folder, pid=int(pid)))
+        return lines
+
+    def count(self, what: str) -> Counter[str]:
+        """How often each repository was fetched, or each project built."""
+        return Counter(line.name for line in self.lines() if line.what == what)
+
+    def check_done_once(self) -> None:
+        """One fetch for each repository, one build for each wheel, one for each editable and process."""
+        assert self.count("fetch") == {f"{name}.git": 1 for name in self.repositories}
+        assert self.count("wheel") == dict.fromkeys(self.repositories, 1)
+        assert self.count("editable") == dict.fromkeys(self.editables, self.processes)
+
+    def check_done_again_by_the_killed_alone(self) -> None:
+        """Whatever a killed process was doing was done once more, and nothing else."""
+        for what in ("fetch", "wheel"):
+            assert max(self.count(what).values(), default=0) <= 1 + len(self.killed), self.lines()
+
+    def check_writers(self) -> None:
+        """No folder had two writers at once, and git wrote to private ones alone."""
+        lines = self.lines()
+        assert [line for line in lines if line.what == "two-writers"] == []
+        private = str(self.cache / "v1" / "tmp")
+        assert [line for line in lines if line.what == "fetch" and not line.folder.startswith(private)] == []
+
+    def check_log(self, *, once: bool = True) -> list[dict[str, object]]:
+        """Hold the log of all locks to the rules; return its events."""
+        events = self.events()
+        broken = violations(events, killed=self.killed, once=once)
+        assert broken == [], "\n".join(map(str, broken[:20]))
+        assert {event["pid"] for event in events} >= self._pids - self.killed
+        return events
+
+    def check_installed(self, numbers: Iterable[int]) -> None:
+        """Everything is in the environments, and importable."""
+        names = sorted((*self.editables, *self.repositories))
+        for number in numbers:
+            python = self.world.folder / f".venv{number}" / "bin" / "python"
+            done = subprocess.run(
+                [python, "-c", f"import {', '.join(names)}"], capture_output=True, text=True, check=False, cwd="/"
+            )
+            assert done.returncode == 0, done.stderr
+
+    def events(self) -> list[dict[str, object]]:
+        """Every step of every lock so far."""
+        return read_lock_log(self._lock_log) if self._lock_log.exists() else []
+
+    @property
+    def _lock_log(self) -> Path:
+        return Path(self.world.environ["MINIUV_LOCK_LOG"])
+
+    def _standing(self, processes: Sequence["subprocess.Popen[str]"]) -> str:
+        alive = [process.pid for process in processes if process.poll() is None]
+        last: dict[object, Mapping[str, object]] = {}
+        for event in self.events():
+            if event["pid"] in alive:
+                last[event["pid"], event["thread"]] = event
+        return "\n".join([f"alive: {alive}", *(json.dumps(event) for event in last.values())])
+
+    def _watch(self) -> None:
+        """Put the wrappers in place."""
+        folder, environ = self.world.folder, self.world.environ
+        git = shutil.which("git")
+        assert git is not None
+        wrapper = folder / "bin" / "git"
+        wrapper.parent.mkdir()
+        wrapper.write_text(_GIT.format(python=shlex.quote(os.path.realpath(sys.executable)), git=shlex.quote(git)))
+        wrapper.chmod(0o755)
+        wrapper.with_name("git.py").write_text(f"GIT = {git!r}\n{_FETCH}")
+        environ["PATH"] = f"{wrapper.parent}{os.pathsep}{environ['PATH']}"
+        environ["CROWD_LOG"] = str(folder / "crowd.log")
+        environ["MINIUV_LOCK_LOG"] = str(folder / "locks.log")
+
+    def _repository(self, number: int, name: str) -> str:
+        """Make one; every other requirement names a branch, and every other package tells its metadata by a build."""
+        path = self.world.folder / "repositories" / f"{name}.git"
+        repository = GitRepository.create(path)
+        commit = repository.commit(_watched_project(name, dependencies=(), dynamic=number % 3 == 0))
+        return f"{name} @ git+{repository.url}@{commit if number % 2 else 'main'}"
+
+
+def _close(process: "subprocess.Popen[str]") -> None:
+    process.wait()
+    for pipe in (process.stdout, process.stderr):
+        assert pipe is not None
+        pipe.close()  # unread: who lives on may hold the other end
+
+
+def _ancestors(pid: int) -> Iterator[int]:
+    """The parents of a living process, upwards."""
+    while pid > 1:
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            return
+        pid = int(stat.rpartition(")")[2].split()[1])
+        yield pid
+
+
+def _watched_project(name: str, *, dependencies: Sequence[str], dynamic: bool) -> dict[str, str]:
+    files = project_files(name, dependencies=dependencies, dynamic=dynamic)
+    files["pyproject.toml"] = files["pyproject.toml"].replace('"tiny"', '"watched"')
+    return {**files, "backend/watched.py": _BACKEND}
