@@ -16,6 +16,7 @@
     ├── ArchiveError                a wheel or sdist that breaks a rule
     ├── MetadataError               core metadata that cannot be read
     ├── BuildError
+    │   └── BackendError            the backend itself failed, and would again
     ├── ResolutionError
     ├── InstallError
     └── CacheError
@@ -34,6 +35,8 @@ class MiniuvError(Exception):
     exit_code = 1
     usual_hint: str | None = None
     """What to do about this kind of error, where the one who raises it knows nothing better."""
+    deterministic = False
+    """Whether the same input would fail so again: then others who want the same work are told, and do not try."""
 
     def __init__(self, message: str, *, where: str | None = None, hint: str | None = None) -> None:
         super().__init__(message)
@@ -100,17 +103,23 @@ class OfflineError(PackageIndexError):
 class HashMismatchError(MiniuvError):
     """Bytes differ from the hash that was promised for them."""
 
+    deterministic = True
+
     usual_hint = "if the file is known to have changed, take the new hash from a source that you trust"
 
 
 class ArchiveError(MiniuvError):
     """A wheel or an sdist breaks a rule of its format, or is not safe to unpack."""
 
+    deterministic = True
+
     usual_hint = "tell its author, or choose another version"
 
 
 class MetadataError(MiniuvError):
     """Core metadata cannot be read."""
+
+    deterministic = True
 
     usual_hint = "tell its author, or choose another version"
 
@@ -119,6 +128,12 @@ class BuildError(MiniuvError):
     """A build backend failed or broke its contract."""
 
     usual_hint = "the log has everything that the backend said"
+
+
+class BackendError(BuildError):
+    """The backend itself failed, for a reason that lies in the project: neither a signal, nor the disk or memory."""
+
+    deterministic = True
 
 
 class ResolutionError(MiniuvError):

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
+from miniuv.environment.consistency import new_problems
 from miniuv.environment.installed import fingerprint, installed_distributions
 from miniuv.install.stage import staged_plan
 from miniuv.install.transaction import apply_plan, commit_plan
+from miniuv.models.installed import InstalledDistribution
+from miniuv.models.interpreter import Interpreter
 from miniuv.models.outcome import Outcome
 from miniuv.models.plan import Plan, PlannedRemoval
 from miniuv.models.request import InstallOptions, InstallRequest, TargetRequest
-from miniuv.reporter import counted
+from miniuv.reporter import Reporter, counted
 from miniuv.resolve.gather import Asked, names_of, read_inputs, with_file_options
 from miniuv.workshop import Session, Workshop
 
@@ -57,6 +60,7 @@ def install(request: InstallRequest, session: Session) -> Outcome:
                 if fingerprint(interpreter) == seen:
                     with counted(reporter, "install", len(prepared)):
                         commit_plan(staged, outcome.plan.removals, options=options, reporter=reporter)
+                    _warn_of_new_problems(installed, outcome, interpreter, reporter)
                     return outcome
 
 
@@ -95,4 +99,24 @@ def uninstall(
                     runner=session.runner,
                     reporter=session.reporter,
                 )
-    return Outcome(plan=Plan(removals=removals), dry_run=dry_run)
+    outcome = Outcome(plan=Plan(removals=removals), dry_run=dry_run)
+    if not dry_run:
+        _warn_of_new_problems(installed, outcome, interpreter, session.reporter)
+    return outcome
+
+
+def _warn_of_new_problems(
+    before: Sequence[InstalledDistribution], outcome: Outcome, interpreter: Interpreter, reporter: Reporter
+) -> None:
+    """Tell what fitted together until now: nothing but what was asked for and what it needs has been resolved."""
+    gone = {removal.installed.info for removal in outcome.plan.removals}
+    gone |= {old.info for planned in outcome.plan.installs for old in planned.replaces}
+    after = [distribution for distribution in before if distribution.info not in gone]
+    metadata = outcome.resolution.metadata if outcome.resolution else {}
+    site = interpreter.scheme.purelib
+    after += [
+        InstalledDistribution(metadata=metadata[planned.candidate.name], info=site / "new", location=site)
+        for planned in outcome.plan.installs
+    ]
+    for problem in new_problems(before, after, interpreter):
+        reporter.warning(problem.removesuffix("."))

@@ -62,7 +62,7 @@ def reason(source: PinnedSource, url: Mapping[str, Any] | None = None, version: 
         assert done.kept == (present(),)
         return None
     (install,) = done.installs
-    assert install.kind == "reinstall"
+    assert install.kind == ("reinstall" if version == "1.0" else "upgrade")
     return install.reason
 
 

@@ -43,7 +43,7 @@ def hook_failure(cause: Exception, *, hook: str, backend: str, title: str, log: 
         return BuildError(
             f"`{hook}` cannot be run: {cause}", where=title, hint="check free space, limits and permissions"
         )
-    lines = log.last_lines(_SHOWN_LINES)
+    lines = log.excerpt(_SHOWN_LINES)
     kind = BuildError if isinstance(cause, OSError) else _kind(lines)
     if isinstance(cause, HookEndedError):
         message = f"`{backend}` ended `{hook}` with {cause}"

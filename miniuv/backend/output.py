@@ -1,11 +1,12 @@
 """What a backend prints: kept in a log, bounded, without credentials, the last lines at hand."""
 
 import os
+import re
 import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -15,6 +16,11 @@ from miniuv.models.url import redact
 _LOG_LIMIT = 8 << 20
 _LINE_LIMIT = 8192
 _KEPT_LINES = 40
+_SHOWN_LENGTH = 300
+_KEPT_ERRORS = 3
+_ERROR = re.compile(rb"\berror:", re.IGNORECASE)
+_ECHO = re.compile(rb"error: command .+ failed", re.IGNORECASE)
+"""What a backend says of a compiler that has told before what is wrong."""
 _PROGRESS_INTERVAL = 0.1
 _PIPE_LIMIT = 1 << 20
 """No pipe holds more: what was printed before the hook ended is within this."""
@@ -31,15 +37,35 @@ class HookLog:
         self.path = path
         self._room = limit
         self._last: deque[bytes] = deque(maxlen=_KEPT_LINES)
+        self._errors: list[tuple[int, bytes]] = []
+        """The first ones, each with how many lines came before it."""
+        self._count = 0
 
     def last_lines(self, count: int) -> tuple[str, ...]:
         """The last ``count`` lines of the hook that ran last."""
         return tuple(_shown(line) for line in list(self._last)[-count:])
 
+    def excerpt(self, count: int) -> tuple[str, ...]:
+        """The lines of the hook that ran last that say most: its last ``count``, from the start of a traceback.
+
+        Where they tell of no error, the first lines that did so come before them. A long line is cut.
+        """
+        kept = list(self._last)
+        start = _start(kept, max(len(kept) - count, 0))
+        shown = kept[start:]
+        before = self._count - len(shown)
+        errors = [line for position, line in self._errors if position < before]
+        if errors and not any(b"error" in _ECHO.sub(b"", line).lower() for line in shown):
+            shown = [*errors, b"...", *shown]
+        lines = map(_shown, shown)
+        return tuple(line if len(line) <= _SHOWN_LENGTH else f"{line[: _SHOWN_LENGTH - 1]}…" for line in lines)
+
     @contextmanager
     def listen(self, hook: str, on_line: Callable[[str], None]) -> Iterator[IO[bytes]]:
         """Give a file for the output of ``hook``; ``on_line`` hears a line now and then, from another thread."""
         self._last.clear()
+        self._errors.clear()
+        self._count = 0
         reading, writing = os.pipe()
         over = threading.Event()
         listener = threading.Thread(target=self._drain, args=(reading, hook, on_line, over), daemon=True)
@@ -64,6 +90,9 @@ class HookLog:
             self._write(sink, f"# {hook}".encode())
             for line in _lines(reading, over):
                 self._last.append(line)
+                if len(self._errors) < _KEPT_ERRORS and _ERROR.search(line):
+                    self._errors.append((self._count, line))
+                self._count += 1
                 if not self._write(sink, line):
                     left_out += len(line) + 1
                 if line.strip() and time.monotonic() - told >= _PROGRESS_INTERVAL:
@@ -136,6 +165,16 @@ def _lines(reading: int, over: threading.Event) -> Iterator[bytes]:
             pending = b""
     if pending:
         yield pending[:_LINE_LIMIT]
+
+
+def _start(lines: Sequence[bytes], start: int) -> int:
+    """Where an excerpt begins: at the head of the traceback that ``start`` is in the midst of."""
+    for position in range(start, -1, -1):
+        if lines[position : position + 1] and lines[position].startswith(b"Traceback "):
+            return position
+        if position < start and not lines[position].startswith(b" "):
+            return start
+    return start
 
 
 def _shown(line: bytes) -> str:

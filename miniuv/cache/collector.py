@@ -13,7 +13,7 @@ on his way through the link when they changed back comes to where the entry was,
     unpacked/k  (entry)                       trash/parked/r/unpacked/k -> itself
         exchange
     unpacked/k -> trash/parked/r/unpacked/k   trash/parked/r/unpacked/k  (entry)
-        nobody uses it: unlink, rename
+        nobody uses it: unlink if nobody else lives, rename
                                               trash/doomed/r/unpacked/k  (entry), and it is deleted
         somebody does: exchange
     unpacked/k  (entry)                       trash/parked/r/unpacked/k -> unpacked/k, for an hour
@@ -153,7 +153,9 @@ class Collector:
         if users:
             _put_back(parked, final)
             return users
-        if _is_link(final, _link_text(parked, final)):
+        # No system removes a name only if it is still a link: while others live, who may publish, it stays, and
+        # leads nowhere from the next step on.
+        if _is_link(final, _link_text(parked, final)) and self._pins.are_ours_alone():
             _remove_link(final, aside=parked.parent.parent / "link")
         os.rename(parked.parent.parent, self._doomed() / parked.parent.parent.name)
         return ()
@@ -172,7 +174,7 @@ class Collector:
         self._remove_doomed()
         for kind in ENTRY_KINDS:
             for entry in _children(self._layout.versioned / kind):
-                if entry.is_symlink() and not entry.exists():  # leads nowhere
+                if entry.is_symlink() and not entry.exists() and self._pins.are_ours_alone():  # leads nowhere
                     _remove_link(entry, aside=self._doomed() / fresh_name())
 
     def _users(self, final: Path) -> tuple[Pinner, ...]:

@@ -248,7 +248,7 @@ class JobRunner:
             reporter=self._reporter,
             limit=self._lock_wait,
             wake=self._cancelled,
-            journal=self._locks.note,
+            journal=self._locks.journal,
         )
 
     def _check_cancelled(self) -> None:

@@ -22,6 +22,8 @@ from miniuv.errors import CacheError
 
 _FOREIGN_AGE = 7 * 24 * 3600.0
 _ATTEMPTS = 100
+_DRAFT = ".new"
+"""Ends the name of a lease that does not say yet whose it is; who loses such a one makes another."""
 
 
 class Lease:
@@ -43,7 +45,7 @@ class Lease:
             layout.leases.mkdir(mode=0o700, parents=True, exist_ok=True)
             # A reaper may be quicker than our own lock, and take the new file for a dead one: then another name. It
             # gets its real name with our name in it, so that where locks exclude nobody we are still seen to live.
-            draft = layout.leases / f"{name}.new"
+            draft = layout.leases / f"{name}{_DRAFT}"
             file = LockFile.try_lock(draft)
             if file is None:
                 continue
@@ -53,13 +55,13 @@ class Lease:
             file.path = layout.leases / name
             try:
                 os.rename(draft, file.path)
+                return cls(layout, file)
             except FileNotFoundError:
                 file.close()
-                continue
             except BaseException:
+                draft.unlink(missing_ok=True)
                 file.close()
                 raise
-            return cls(layout, file)
         raise CacheError("cannot make a lease", where=str(layout.leases))
 
     def pin(self, entry: str) -> None:
@@ -128,6 +130,12 @@ class Pins:
                     self._pins[entry] = (*self._pins.get(entry, ()), pinner)
         return self._pins
 
+    def are_ours_alone(self) -> bool:
+        """Whether no other process has a lease now; raises ``OSError`` as ``read`` does."""
+        self.read()
+        owners = [pinner.owner for _, _, pinner in self._known.values()]
+        return all(owner is not None and owner.is_this_process for owner in owners)
+
     def _read_one(self, name: str) -> tuple[int, frozenset[str], Pinner] | None:
         """Read a lease; one that has not grown is as it was, since lines are only ever added."""
         try:
@@ -167,12 +175,12 @@ def _reap_lease(layout: Layout, path: Path) -> None:
     if presence == "alive" or not (_is_local(path) or _is_old(path)):
         return
     try:
-        file = LockFile.try_lock(path)
+        file = LockFile.try_lock(path, create=False)  # its owner may have given it up this moment
     except OSError:
         return
     if file is None:
         return
-    if file.native or presence == "gone":
+    if file.native or presence == "gone" or (path.suffix == _DRAFT and _is_old(path)):
         remove_tree(layout.staging / path.name)
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)

@@ -51,6 +51,8 @@ def list_locks(layout: Layout, *, runtime: Path) -> tuple[HeldLock, ...]:
     found = []
     for kind, path in _lock_files(layout, runtime, told):
         owner, holders = read_owner(path), kernel.holders(path)
+        if owner is not None and holders and owner.pid not in holders:  # it may have passed on since we looked
+            holders = kernel_locks().holders(path)
         if owner is not None and (not holders or owner.pid in holders) and owner.presence != "gone":
             found.append(_held_by(owner, kind, path, told))
         elif holders:

@@ -28,7 +28,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from miniuv.cache.heartbeat import Heartbeat
 from miniuv.cache.lock_keys import DEFECT, LockKey, Rank
@@ -36,7 +35,7 @@ from miniuv.cache.lock_log import LockLog
 from miniuv.cache.owner import Owner, describe_holder, read_owner
 from miniuv.cache.trouble import cache_error
 from miniuv.cache.waits import ExplainedWait, Journal
-from miniuv.errors import LockOrderError, MiniuvError, TargetError
+from miniuv.errors import LockOrderError, TargetError
 from miniuv.reporter import Reporter
 
 _UNSUPPORTED = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP})
@@ -53,12 +52,17 @@ class LockFile:
         """``False`` where the file system has no locks and we only pretend."""
 
     @classmethod
-    def try_lock(cls, path: Path, *, mode: int = 0o600, exact_mode: bool = False) -> "LockFile | None":
-        """Open ``path`` and take its lock at once; ``None`` when somebody has it. Raises ``OSError``."""
+    def try_lock(
+        cls, path: Path, *, mode: int = 0o600, exact_mode: bool = False, create: bool = True
+    ) -> "LockFile | None":
+        """Open ``path`` and take its lock at once; ``None`` when somebody has it. Raises ``OSError``.
+
+        ``create`` makes the file where it is missing.
+        """
         from filelock import lock_descriptor
 
         for _ in range(_REOPENINGS):
-            descriptor = _open(path, mode, exact_mode=exact_mode)
+            descriptor = _open(path, mode, exact_mode=exact_mode, create=create)
             try:
                 if not lock_descriptor(descriptor, blocking=False):
                     os.close(descriptor)
@@ -85,10 +89,13 @@ class LockFile:
         os.close(self.descriptor)
 
 
-def _open(path: Path, mode: int, *, exact_mode: bool) -> int:
+def _open(path: Path, mode: int, *, exact_mode: bool, create: bool) -> int:
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-    with contextlib.suppress(FileNotFoundError):
+    try:
         return os.open(path, flags)
+    except FileNotFoundError:
+        if not create:
+            raise
     descriptor = os.open(path, flags | os.O_CREAT, mode)
     if exact_mode and stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
         with contextlib.suppress(OSError):
@@ -232,17 +239,13 @@ class LockManager:
             reporter=self._reporter,
             limit=limit,
             wake=wake or threading.Event(),
-            journal=self.note,
+            journal=self.journal,
         ) as wait:
             while (held := self.try_acquire([key], step=step)) is None:
                 self.log.tell("wait", rank=key.rank, name=key.name, holds=self._names_held_here())
                 wait.pause(partial(self.holder, key), place)
-        with held:
-            self.note("holds", place)
-            try:
-                yield
-            finally:
-                self.note("held", place)
+        with held, self._noted(place):
+            yield
 
     def check_free(self, wish: str) -> None:
         """Raise ``LockOrderError`` where this thread holds a lock and so may not wait for ``wish``."""
@@ -269,11 +272,16 @@ class LockManager:
             holds = tuple(self._held.get(threading.get_ident(), ()))
         return tuple(hold.descriptor for hold in holds if hold.key.rank == Rank.SOURCE_TREE)
 
-    def note(self, event: Literal["waits", "waited", "holds", "held"], lock: Path) -> None:
-        """Let others see what this process waits for; that they cannot is no reason to fail."""
+    @contextlib.contextmanager
+    def _noted(self, lock: Path) -> Iterator[None]:
+        """Let others know where a lock is held that lies in no folder of locks."""
         if self.journal is not None:
-            with contextlib.suppress(OSError, MiniuvError):
-                self.journal(event, lock)
+            self.journal("holds", lock)
+        try:
+            yield
+        finally:
+            if self.journal is not None:
+                self.journal("held", lock)
 
     def close(self) -> None:
         """End the heartbeat."""

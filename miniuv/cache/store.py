@@ -270,7 +270,8 @@ class Store:
         return True
 
     def _journal(self, event: str, lock: Path) -> None:
-        self._our_lease().tell(event, lock)
+        with contextlib.suppress(OSError, CacheError):  # that others cannot see it is no reason to fail
+            self._our_lease().tell(event, lock)
 
     def _our_lease(self) -> Lease:
         """Ours, made when first needed: a command that needs no cache shall not pay for it."""

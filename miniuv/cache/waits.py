@@ -1,5 +1,6 @@
 """Waiting for somebody else's work: patient, interruptible, explained, and not for ever where nothing moves."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ _JITTER = 0.2
 _LONGEST_LOOK = 2.0
 
 Journal = Callable[[Literal["waits", "waited", "holds", "held"], Path], None]
-"""Is told which lock this process waits for or holds, so that others can see it."""
+"""Is told which lock this process waits for or holds, so that others can see it; never raises."""
 
 
 def notice_times() -> Iterator[float]:
@@ -74,7 +75,7 @@ class ExplainedWait:
         self._wake = wake
         self._journal = journal
         self._clock = clock
-        self._began: float | None = None
+        self._began = math.inf
         self._times = notice_times()
         self._next_notice = next(self._times)
         self._step = _SHORTEST
@@ -93,9 +94,9 @@ class ExplainedWait:
         the limit does not count. Raises ``LockWaitExpiredError`` where the limit is over, and
         ``Interrupted`` where ``wake`` is set.
         """
-        if self._began is None:
-            self._began = self._clock()
-        waited = self._clock() - self._began
+        now = self._clock()
+        self._began = min(self._began, now)
+        waited = now - self._began
         if waited >= self._next_notice or (self._limit is not None and waited >= self._limit):
             self._explain(waited, owner(), lock)
         if self._wake.wait(self.step()):
@@ -124,9 +125,9 @@ class ExplainedWait:
         self._reporter.waiting(WaitNotice(subject=self._subject, waited=waited, owner=owner))
 
     def _note(self, lock: Path | None) -> None:
-        before, self._journaled = self._journaled, lock
-        if self._journal is None or before == lock:
+        if self._journal is None or lock == self._journaled:
             return
+        before, self._journaled = self._journaled, lock
         if before is not None:
             self._journal("waited", before)
         if lock is not None:

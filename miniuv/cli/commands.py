@@ -67,8 +67,19 @@ class Parser(argparse.ArgumentParser):
         self._stdout = stdout
 
     def error(self, message: str) -> Never:
-        """See ``argparse``."""
-        raise UsageError(message, hint=f"`{self.prog} --help` lists what there is")
+        """See ``argparse``; a misspelled option is told with what it may have meant."""
+        given = message.removeprefix("unrecognized arguments: ").split()
+        option = next((word.partition("=")[0] for word in given if word.startswith("-")), "")
+        if given == message.split() or not option:
+            raise UsageError(message, hint=f"`{self.prog} --help` lists what there is")
+        from difflib import get_close_matches
+
+        shown = (action for action in self._actions if action.help != argparse.SUPPRESS)
+        near = get_close_matches(option, [each for action in shown for each in action.option_strings], n=1)
+        raise UsageError(
+            f"there is no option `{option}`",
+            hint=f"did you mean `{near[0]}`?" if near else f"`{self.prog} --help` lists what there is",
+        )
 
     def print_help(self, file: "SupportsWrite[str] | None" = None) -> None:
         """See ``argparse``."""
@@ -88,6 +99,10 @@ def find_command(words: Sequence[str]) -> tuple[tuple[str, ...], Entry]:
         raise UsageError(f"there is no command `{first}`", hint=f"write `miniuv pip {first}`, as with uv")
     from difflib import get_close_matches
 
+    from miniuv.cli.foreign import command_instead
+
+    if error := command_instead(words[:2] if group else words[:1]):
+        raise error
     wanted = " ".join(words[:2]) if group else first
     near = get_close_matches(wanted, [" ".join(name) for name in COMMANDS], n=1) or group
     raise UsageError(

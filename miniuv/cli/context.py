@@ -2,11 +2,12 @@
 
 import argparse
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from miniuv.errors import CacheError, SettingsError, UsageError
 from miniuv.report.style import Style, wants_color
 from miniuv.report.terminal import TerminalReporter
 
@@ -42,7 +43,14 @@ class Context:
         with nullcontext() if not arguments.no_cache else _private_folder() as private:
             if private is not None:
                 given["cache-dir"] = private
-            yield Settings.load(cli=given, environ=self.environ, directory=self.directory)
+            try:
+                settings = Settings.load(cli=given, environ=self.environ, directory=self.directory)
+            except SettingsError as error:
+                if error.where == "the command line":
+                    hint = error.hint or "`miniuv COMMAND --help` tells what it takes"
+                    raise UsageError(error.message, hint=hint) from error
+                raise
+            yield settings
 
     @contextmanager
     def session(self, arguments: argparse.Namespace) -> "Iterator[Session]":
@@ -57,15 +65,22 @@ class Context:
 
     @contextmanager
     def interpreters(self, arguments: argparse.Namespace) -> "Iterator[Interpreters]":
-        """Open what a command needs that only looks: it imports a third of what ``session`` does."""
+        """Open what a command needs that only looks: it imports a third of what ``session`` does.
+
+        A cache that cannot be used is done without, and without a word: it only saves a question to the interpreter.
+        """
         from miniuv.cache.store import Store
         from miniuv.environment.interpreters import Interpreters
         from miniuv.process import SubprocessRunner
+        from miniuv.reporter import Reporter
 
-        with (
-            self.settings(arguments) as settings,
-            Store.open(settings.cache_dir, reporter=self.reporter, allow_shared=settings.allow_shared_cache) as store,
-        ):
+        with self.settings(arguments) as settings, ExitStack() as opened:
+            store: Store | None = None
+            with suppress(CacheError):
+                allow_shared = settings.allow_shared_cache
+                store = opened.enter_context(
+                    Store.open(settings.cache_dir, reporter=Reporter(), allow_shared=allow_shared)
+                )
             yield Interpreters(runner=SubprocessRunner(), environ=self.environ, store=store, reporter=self.reporter)
 
 

@@ -81,6 +81,9 @@ def _dispatch(
     reporters: "list[TerminalReporter]",
 ) -> int:
     options, words = _split(argv)
+    if len(words) > 1 and words[0] in ("pip", "cache") and words[1].startswith("-"):
+        between, rest = _split(words[1:])
+        options, words = [*options, *between], [words[0], *rest]
     if "--version" in options or "-V" in options:
         from miniuv import __version__
 

@@ -2,11 +2,13 @@
 
 import argparse
 
+from miniuv.cli.foreign import ignore_everywhere
+from miniuv.errors import UsageError
 from miniuv.models.request import TargetRequest
 
 _SETTINGS = (
-    "cache-dir", "index-url", "extra-index-url", "find-links", "no-index", "offline", "refresh", "cert", "proxy",
-    "trusted-host", "lock-wait", "timeout", "retries", "link-mode",
+    "cache-dir", "allow-shared-cache", "index-url", "extra-index-url", "find-links", "no-index", "offline", "refresh",
+    "cert", "proxy", "trusted-host", "lock-wait", "timeout", "retries", "link-mode",
 )  # fmt: skip
 
 
@@ -25,6 +27,14 @@ def target_request(arguments: argparse.Namespace) -> TargetRequest:
     )
 
 
+def python(text: str) -> str:
+    """Read the value of ``--python``."""
+    if not text.strip():
+        hint = "name an environment's folder, an interpreter, or a version such as `3.12`"
+        raise UsageError("`--python` needs a value", hint=hint)
+    return text
+
+
 def add_common(parser: argparse.ArgumentParser) -> None:
     """What every command takes."""
     group = parser.add_argument_group("output and cache")
@@ -33,11 +43,12 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--color", choices=("auto", "always", "never"), default="auto")
     group.add_argument("--no-progress", action="store_true", help="no live status")
     group.add_argument("--cache-dir", metavar="PATH", help="the folder of the cache")
+    group.add_argument(
+        "--allow-shared-cache", action="store_true", default=None, help="even where others could change the cache"
+    )
     group.add_argument("-n", "--no-cache", "--no-cache-dir", action="store_true", help="a cache for this run only")
-    # What pip users have in their scripts and what means nothing here.
-    for ignored in ("--disable-pip-version-check", "--no-input", "--no-python-version-warning"):
-        group.add_argument(ignored, action="store_true", help=argparse.SUPPRESS)
-    group.add_argument("--progress-bar", help=argparse.SUPPRESS)
+    group.add_argument("--no-color", dest="color", action="store_const", const="never", help=argparse.SUPPRESS)
+    ignore_everywhere(parser)
 
 
 def add_target(parser: argparse.ArgumentParser, *, change: bool = False) -> None:
@@ -47,6 +58,7 @@ def add_target(parser: argparse.ArgumentParser, *, change: bool = False) -> None
         "-p",
         "--python",
         metavar="PYTHON",
+        type=python,
         help="an environment's folder, an interpreter or a version; "
         "without it: VIRTUAL_ENV, CONDA_PREFIX, the nearest `.venv`",
     )
@@ -82,4 +94,7 @@ def add_index(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--timeout", metavar="SECONDS", help="until a server must say something")
     group.add_argument("--retries", metavar="N")
+    group.add_argument(
+        "--index-strategy", choices=("first-index",), default="first-index", help=argparse.SUPPRESS
+    )  # the only one: of two indexes that have a name, nobody can take it over
     group.add_argument("--link-mode", choices=("auto", "clone", "hardlink", "copy"), help="how files are installed")

@@ -2,6 +2,7 @@
 
 import argparse
 
+from miniuv.cli import foreign
 from miniuv.cli.context import Context
 from miniuv.cli.inspection import look
 from miniuv.cli.options import add_target
@@ -12,6 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See ``Command``."""
     parser.add_argument("--exclude-editable", action="store_true")
     parser.add_argument("--exclude", metavar="NAME", action="append", default=[])
+    foreign.ignore(parser, ("-l", "--local", "--all"))
+    foreign.refuse(parser, foreign.FREEZE_REFUSED)
     add_target(parser)
 
 

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from miniuv.cli import foreign
 from miniuv.cli.context import Context
 from miniuv.cli.options import add_index, add_target, target_request
 from miniuv.errors import ResolutionError, UsageError
@@ -27,12 +28,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--require-hashes", action="store_true", help="refuse what has no `--hash` in a requirement file")
     what.add_argument("--no-deps", action="store_true", help="what is named and nothing else")
     what.add_argument("--pre", action="store_true", help="accept pre-releases")
+    what.add_argument(
+        "--prerelease",
+        choices=("allow", "disallow", "if-necessary", "explicit", "if-necessary-or-explicit"),
+        help=argparse.SUPPRESS,
+    )
     what.add_argument("--no-build", action="store_true", help="wheels only, but for editables")
     what.add_argument("--only-binary", metavar="NAMES", help="`:all:` is the same as --no-build")
     how = parser.add_argument_group("how to install")
     how.add_argument("-U", "--upgrade", action="store_true", help="newest versions, whatever is installed")
     how.add_argument("-P", "--upgrade-package", metavar="NAME", action="append", default=[])
-    how.add_argument("--reinstall", "--force-reinstall", action="store_true", help="install again what is there")
+    how.add_argument(
+        "--reinstall",
+        "--force-reinstall",
+        "-I",
+        "--ignore-installed",
+        action="store_true",
+        help="install again what is there",
+    )
     how.add_argument("--reinstall-package", metavar="NAME", action="append", default=[])
     how.add_argument(
         "--compile", "--compile-bytecode", dest="compile", action="store_true", help="compile to bytecode, in parallel"
@@ -42,8 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--force", action="store_true", help="overwrite files that belong to no package")
     how.add_argument("--dry-run", action="store_true", help="say what would be done")
     how.add_argument("--explain", action="store_true", help="say why each package is installed")
-    for refused in ("--user", "--target", "--prefix", "--root"):
-        parser.add_argument(refused, nargs="?", const="", help=argparse.SUPPRESS)
+    foreign.ignore(parser, foreign.INSTALL_HARMLESS, foreign.INSTALL_HARMLESS_WITH_VALUE)
+    foreign.refuse(parser, foreign.INSTALL_REFUSED)
     add_target(parser, change=True)
     add_index(parser)
 
@@ -54,7 +67,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
     from miniuv.models.request import InstallOptions, InstallRequest
     from miniuv.pipeline import install
-    from miniuv.report.outcome import reason_lines
+    from miniuv.report.outcome import place_lines, reason_lines
 
     _check(arguments, context.directory)
     request = InstallRequest(
@@ -71,7 +84,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             no_deps=arguments.no_deps,
             compile_bytecode=arguments.compile,
             dry_run=arguments.dry_run,
-            prereleases=arguments.pre,
+            prereleases=arguments.pre or arguments.prerelease == "allow",
             force=arguments.force,
             strict=arguments.strict,
             require_hashes=arguments.require_hashes,
@@ -85,6 +98,15 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         except ResolutionError as error:
             error.hint = _meant_as_folder(request) or error.hint
             raise
+    resolved = outcome.resolution.candidates if outcome.resolution else {}
+    for option, names in (
+        ("--upgrade-package", request.options.upgrade_packages),
+        ("--reinstall-package", request.options.reinstall_packages),
+    ):
+        for name in sorted(name for name in names if name not in resolved):
+            context.reporter.warning(f"`{option} {name}` has no effect: nothing that is asked for needs `{name}`")
+    for line in place_lines(outcome):
+        context.reporter.note(line)
     if arguments.explain or arguments.verbose:
         for line in reason_lines(outcome):
             context.reporter.line(line)
@@ -100,14 +122,6 @@ def _meant_as_folder(request: "InstallRequest") -> str | None:
 
 
 def _check(arguments: argparse.Namespace, directory: Path) -> None:
-    for option, instead in (
-        ("user", "make an environment with `miniuv venv`"),
-        ("target", "make an environment with `miniuv venv`"),
-        ("prefix", "name the environment with `--python`"),
-        ("root", "name the environment with `--python`"),
-    ):
-        if getattr(arguments, option) is not None:
-            raise UsageError(f"`--{option}` is not supported: miniuv installs into environments", hint=instead)
     for text in arguments.requirements:
         if text.endswith((".txt", ".in")) and (directory / text).is_file():
             raise UsageError(

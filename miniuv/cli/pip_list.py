@@ -2,6 +2,7 @@
 
 import argparse
 
+from miniuv.cli import foreign
 from miniuv.cli.context import Context
 from miniuv.cli.inspection import look
 from miniuv.cli.options import add_target
@@ -14,6 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-e", "--editable", action="store_true", help="editables only")
     parser.add_argument("--exclude-editable", action="store_true")
     parser.add_argument("--exclude", metavar="NAME", action="append", default=[])
+    foreign.ignore(parser, ("-l", "--local", "--include-editable"))
+    foreign.refuse(parser, foreign.LIST_REFUSED)
     add_target(parser)
 
 

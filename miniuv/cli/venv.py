@@ -5,17 +5,22 @@ import shlex
 from contextlib import nullcontext
 from pathlib import Path
 
+from miniuv.cli import foreign
 from miniuv.cli.context import Context
+from miniuv.cli.options import python
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See ``Command``."""
     parser.add_argument("path", nargs="?", default=".venv", help="the folder to make (default: `.venv`)")
-    parser.add_argument("-p", "--python", metavar="PYTHON", help="a version (`3.12`), or an interpreter's path")
+    parser.add_argument(
+        "-p", "--python", metavar="PYTHON", type=python, help="a version (`3.12`), or an interpreter's path"
+    )
     parser.add_argument("--seed", action="store_true", help="with pip in it")
     parser.add_argument("--clear", action="store_true", help="empty an environment that is there")
     parser.add_argument("--prompt", metavar="TEXT", help="what the shell shows when it is active")
     parser.add_argument("--system-site-packages", action="store_true", help="see the packages of the base Python")
+    foreign.ignore(parser, ("--no-project", "--without-pip", "--no-setuptools", "--no-wheel"))
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:

@@ -36,7 +36,10 @@ def ask(executable: Path, *, runner: Runner, environ: Mapping[str, str]) -> Answ
         reason = getattr(error, "strerror", None) or str(error)
         raise TargetError(f"`{executable}` does not start: {reason}", hint=_dangling(executable)) from error
     lines = [line for line in completed.stdout.decode("utf-8", "replace").splitlines() if line.startswith("{")]
-    if completed.returncode != 0 or not lines:
+    if completed.returncode == 0 and not lines:
+        hint = "name an interpreter, an environment's folder, or a version such as `3.12`"
+        raise TargetError(f"`{executable}` is no Python", hint=hint)
+    if completed.returncode != 0:
         told = _last_word(completed.stderr) or f"exit status {completed.returncode}"
         raise TargetError(f"`{executable}` does not start: {told}")
     return Answer(lines[-1])

@@ -10,18 +10,27 @@ _LISTED = 12
 
 
 def project_root(checkout: Path, subdirectory: str | None, *, where: str | None = None) -> Path:
-    """Return the folder that ``subdirectory`` names; raises ``GitError`` where it is missing or leads out."""
-    if subdirectory is None:
-        return checkout
-    folder = checkout / subdirectory
+    """Return the folder that ``subdirectory`` names, by default the top.
+
+    Raises ``GitError`` where it is missing, leads out, or holds no project; ``where`` names the requirement.
+    """
+    folder = checkout / (subdirectory or "")
     if not folder.resolve().is_relative_to(checkout.resolve()):
-        raise GitError(f"the subdirectory `{subdirectory}` leads out of the repository", where=where)
+        raise GitError(f"`{subdirectory}` leads out of the repository", where=where, hint=_hint(checkout))
     if not folder.is_dir():
-        projects = _projects(checkout)
-        listed = ", ".join(f"`{project}`" for project in projects[:_LISTED])
-        hint = f"projects are in {listed}" if projects else "there is no project in it at all"
-        raise GitError(f"there is no folder `{subdirectory}` in the repository", where=where, hint=hint)
+        raise GitError(f"there is no folder `{subdirectory}` in the repository", where=where, hint=_hint(checkout))
+    if not any((folder / name).is_file() for name in _PROJECT_FILES):
+        place = f"in `{subdirectory}`" if subdirectory else "at the top of the repository"
+        raise GitError(f"there is neither `pyproject.toml` nor `setup.py` {place}", where=where, hint=_hint(checkout))
     return folder
+
+
+def _hint(checkout: Path) -> str:
+    projects = _projects(checkout)
+    listed = ", ".join("its top" if project == "." else f"`{project}`" for project in projects[:_LISTED])
+    if not projects:
+        return "there is no project in it at all: check the address, and the branch, tag or commit"
+    return f"projects are in {listed}: name one with `#subdirectory=`"
 
 
 def _projects(checkout: Path) -> list[str]:

@@ -56,6 +56,11 @@ class PackageIndex:
         """Where files are looked for, in that order, for people."""
         return tuple(str(place) for place in (*self._settings.find_links, *self._indexes()))
 
+    @property
+    def asks_indexes(self) -> bool:
+        """Whether there is more than find-links: not with ``--no-index``."""
+        return not self._settings.no_index
+
     def files(self, name: NormalizedName, *, position: int = 0) -> tuple[IndexFile, ...]:
         """The files of a project at one place; empty after the last one.
 
@@ -66,7 +71,10 @@ class PackageIndex:
         Raises ``PackageIndexError`` where an index fails, ``OfflineError`` (it lists what is missing so far).
         """
         with self._guard:
+            is_first = not self._places
             places = self._places.setdefault(name, _Places(self._having(name)))
+        if is_first:
+            self._reporter.note(f"packages are looked for on {', then '.join(self.places) or 'no index'}")
         return places.at(position)
 
     def metadata(self, file: IndexFile) -> bytes | None:

@@ -20,6 +20,9 @@ from miniuv.index.simple import Rejection
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.source import IndexFile
 
+NO_BUILD = "builds are switched off"
+"""What the reason says where ``no_build`` leaves a file out."""
+
 _SDIST_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
 
 
@@ -137,7 +140,7 @@ def _check_sdist(file: IndexFile, name: NormalizedName, no_build: bool) -> tuple
     if suffix is None:
         raise _UnfitError("it is neither a wheel nor a source archive")
     if no_build:
-        raise _UnfitError("it is a source archive, and builds are switched off")
+        raise _UnfitError(f"it is a source archive, and {NO_BUILD}")
     stem = file.filename.removesuffix(suffix)
     try:
         project, version = parse_sdist_filename(f"{stem}.tar.gz")
@@ -169,6 +172,17 @@ def _admits(requires_python: str, version: str) -> bool:
 def _target(interpreter: Interpreter) -> str:
     platform = next((tag.split("-")[2] for tag in interpreter.tags), "any")
     return f"{interpreter.implementation} {interpreter.version} on {platform}"
+
+
+def version_of(filename: str) -> Version | None:
+    """The version that a file's name tells."""
+    try:
+        if filename.endswith(".whl"):
+            return parse_wheel_filename(filename)[1]
+        stem = next((filename.removesuffix(suffix) for suffix in _SDIST_SUFFIXES if filename.endswith(suffix)), "")
+        return parse_sdist_filename(f"{stem}.tar.gz")[1]
+    except (InvalidWheelFilename, InvalidSdistFilename):
+        return None
 
 
 def rejection_lines(rejections: Sequence[Rejection], *, limit: int = 5) -> list[str]:

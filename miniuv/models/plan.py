@@ -19,9 +19,14 @@ class PlannedInstall:
     """For ``--explain`` and ``-v``: ``not installed``, ``commit changed from 1a2b3c to 4d5e6f``."""
 
     @property
-    def kind(self) -> Literal["install", "reinstall"]:
-        """``reinstall`` where something of that name is there already."""
-        return "reinstall" if self.replaces else "install"
+    def kind(self) -> Literal["install", "reinstall", "upgrade", "downgrade"]:
+        """The last three where something of that name is there already."""
+        if not self.replaces:
+            return "install"
+        newest = max(old.metadata.version for old in self.replaces)
+        if newest == self.candidate.version:
+            return "reinstall"
+        return "upgrade" if newest < self.candidate.version else "downgrade"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

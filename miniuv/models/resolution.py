@@ -37,3 +37,5 @@ class Resolution:
     """Named by the user, so REQUESTED is written for them."""
     dependencies: Mapping[NormalizedName, frozenset[NormalizedName]] = field(default_factory=dict)
     """Edges of the graph, for people and for the order of installation."""
+    reasons: Mapping[NormalizedName, tuple[str, ...]] = field(default_factory=dict)
+    """For people: ``flask 3.1.3 requires click>=8.1.3``; first what the user asked for."""

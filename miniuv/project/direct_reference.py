@@ -102,7 +102,9 @@ def _local(path: Path, fragment: Mapping[str, str], text: str, *, editable: bool
         )
     if not path.exists():
         there = "" if text == str(path) else f": there is no `{path}`"
-        raise RequirementError(f"`{text}` does not exist{there}", hint="check the path; it starts from the current folder")
+        raise RequirementError(
+            f"`{text}` does not exist{there}", hint="check the path; it starts from the current folder"
+        )
     if not path.name.lower().endswith(ARCHIVE_SUFFIXES):
         raise RequirementError(
             f"`{text}`: `{path.name}` is neither a project folder nor a wheel or sdist",

@@ -51,20 +51,22 @@ class Pyproject:
     """A backend of its own mind completes or rewrites the dependencies although ``dynamic`` does not say so."""
 
 
-def read_pyproject(folder: Path) -> Pyproject | None:
-    """Read ``folder``'s ``pyproject.toml``.
+def read_pyproject(folder: Path, *, shown: str | None = None) -> Pyproject | None:
+    """Read ``folder``'s ``pyproject.toml``; ``shown`` is what people know it by, where that is not its path.
 
     A project with a ``setup.py`` alone is built by setuptools' legacy backend; ``None`` where there is neither file.
     """
     path = folder / "pyproject.toml"
+    where = f"{shown}: {path.name}" if shown else str(path)
     try:
         with path.open("rb") as file:
             data = file.read(MAX_PYPROJECT_BYTES + 1)
     except FileNotFoundError:
-        return Pyproject(where=str(folder / "setup.py")) if (folder / "setup.py").is_file() else None
+        where = f"{shown}: setup.py" if shown else str(folder / "setup.py")
+        return Pyproject(where=where) if (folder / "setup.py").is_file() else None
     except OSError as error:
-        raise ProjectError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
-    return parse_pyproject(data, where=str(path))
+        raise ProjectError(f"cannot be read: {error.strerror or error}", where=where) from error
+    return parse_pyproject(data, where=where)
 
 
 def parse_pyproject(data: bytes, *, where: str) -> Pyproject:

@@ -11,6 +11,9 @@ from miniuv.models.source import DirectorySource, IndexFile
 from miniuv.report.style import Style
 from miniuv.report.words import packages
 
+_MAX_REASONS = 3
+"""Of one package; a common dependency has dozens."""
+
 
 def change_lines(outcome: Outcome, *, style: Style) -> Iterator[str]:
     """One line a change, by name: ``+ name==version (from …)``, ``- name==version``, ``~`` for the same again."""
@@ -36,11 +39,28 @@ def change_lines(outcome: Outcome, *, style: Style) -> Iterator[str]:
 
 
 def reason_lines(outcome: Outcome) -> Iterator[str]:
-    """Why each package is installed, reinstalled or removed."""
+    """Why each package is installed, reinstalled or removed, and who wants it."""
     for planned in outcome.plan.installs:
-        yield f"{planned.kind} {planned.candidate}: {planned.reason}"
+        why = [] if planned.kind == "install" else [planned.reason]
+        wanted = outcome.resolution.reasons.get(planned.candidate.name, ()) if outcome.resolution else ()
+        why += wanted[:_MAX_REASONS]
+        if len(wanted) > _MAX_REASONS:
+            why.append(f"and {len(wanted) - _MAX_REASONS} more")
+        yield f"{planned.kind} {planned.candidate}: {'; '.join(why or [planned.reason])}"
     for removal in outcome.plan.removals:
         yield f"remove {removal.installed}: {removal.reason}"
+
+
+def place_lines(outcome: Outcome) -> Iterator[str]:
+    """Where each resolved package comes from."""
+    for candidate in outcome.resolution.candidates.values() if outcome.resolution else ():
+        match candidate.source:
+            case InstalledDistribution():
+                yield f"{candidate} is installed"
+            case IndexFile(index=index, filename=filename):
+                yield f"{candidate} is {filename} from {index}"
+            case source:
+                yield f"{candidate} is from {source}"
 
 
 def summary_lines(outcome: Outcome, *, style: Style) -> Iterator[str]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 
 from packaging.utils import NormalizedName
+from packaging.version import Version
 from resolvelib.structs import RequirementInformation
 
 from miniuv.errors import ResolutionError
@@ -20,6 +21,8 @@ Requirers = Mapping[NormalizedName, Sequence[tuple[Requirement, Candidate | None
 """For each name what was required of it in the course of the search, and by whom; ``None``: the user."""
 
 _MAX_CHAIN = 8
+
+_DISAGREEMENT = "change one of these requirements, or look for releases of the requirers that agree"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +61,7 @@ class Conflict:
                     wanted.setdefault(requirement.name, {})[requirement] = None
                 case Impossible() as term:
                     impossible.append(term)
-        groups = {name: list(wanted[name]) for name in sorted(wanted)}
+        groups = {name: _with_siblings(wanted[name], requirers.get(name, ())) for name in sorted(wanted)}
         empty = {name: wants for name, wants in groups.items() if not self._fits(name, wants)}
         sections = [self._section(name, wants) for name, wants in empty.items()]
         if not empty and not impossible:
@@ -82,7 +85,7 @@ class Conflict:
     def _section(self, name: NormalizedName, wants: Sequence[Requirement]) -> _Section:
         limits = self._limits.on(name)
         direct = self._sources(name, wants)
-        lines = sorted({_sentence(want) for want in (*wants, *(each for each in direct if each not in limits))})
+        lines = _sentences([*wants, *(each for each in direct if each not in limits)])
         lines += [f"{limit.origin} limits {name} to {limit.source or limit.specifier}" for limit in limits]
         if direct:
             lines.append(f"what is there is `{self._direct.candidate(direct)}`")
@@ -93,9 +96,6 @@ class Conflict:
         shortfall = self._finder.shortfall(name, [*wants, *limits])
         if len(lines) == 1:
             return _Section(lines=(f"{lines[0]}, but {shortfall.message}", *shortfall.details), hint=shortfall.hint)
-        hint = shortfall.hint
-        if all(self._fits(name, [want]) for want in wants):  # each alone could have its way
-            hint = "change one of these requirements, or look for releases of the requirers that agree"
         return _Section(
             lines=(
                 f"no version of `{name}` satisfies everything that is required of it:",
@@ -103,27 +103,48 @@ class Conflict:
                 shortfall.message,
                 *shortfall.details,
             ),
-            hint=hint,
+            hint=_DISAGREEMENT if shortfall.offers else shortfall.hint,
         )
 
     def _unusable(self, impossible: Sequence[Impossible]) -> _Section:
         lines = sorted({f"`{term.candidate}` {term.reason}" for term in impossible})
         for name in sorted({term.candidate.name for term in impossible}):
-            lines += self._finder.rejections(name)
+            lines += self._finder.rejections(name, usable=False)
         return _Section(
             lines=("no usable candidate is left:", *lines),
             hint="choose another release, or another interpreter with `--python`",
         )
 
 
+def _with_siblings(
+    wants: Iterable[Requirement], required: Iterable[tuple[Requirement, Candidate | None]]
+) -> list[Requirement]:
+    """Add what other releases of the same requirers said in the same words: the search skips them where it can."""
+    said = [(each, _requirer(each)) for each in wants]
+    known = {(requirer, _wanted(each)) for each, requirer in said if requirer}
+    siblings = (each for each, parent in required if parent and (_requirer(each), _wanted(each)) in known)
+    return [*(each for each, _ in said), *siblings]
+
+
+def _requirer(want: Requirement) -> str:
+    """The name of the package whose release says so; empty where it is the user, or a folder of his."""
+    return (want.origin.requirer or "").rpartition(" ")[0] if str(want.origin) == want.origin.requirer else ""
+
+
 def _chain(parents: Iterable[Candidate], sections: Iterable[_Section], requirers: Requirers) -> list[str]:
-    """How ``parents`` came to be needed, as far up as the user or a folder of his."""
+    """How ``parents`` came to be needed, as far up as the user or a folder of his: his own words are never left out."""
     told = {line for section in sections for line in section.lines}
-    lines = dict.fromkeys(_requirements_of(parents, requirers))
-    return [line for line in lines if line not in told][:_MAX_CHAIN]
+    reasons = list(dict.fromkeys(_requirements_of(parents, requirers)))
+    own = [_sentence(requirement) for requirement, parent in reasons if parent is None]
+    further = [
+        line for line in _sentences([each for each, parent in reasons if parent is not None]) if line not in told
+    ]
+    return [*further[:_MAX_CHAIN], *(line for line in dict.fromkeys(own) if line not in told)]
 
 
-def _requirements_of(parents: Iterable[Candidate], requirers: Requirers) -> Iterator[str]:
+def _requirements_of(
+    parents: Iterable[Candidate], requirers: Requirers
+) -> Iterator[tuple[Requirement, Candidate | None]]:
     queue, seen = list(dict.fromkeys(parents)), set[Candidate]()
     while queue:
         candidate = queue.pop(0)
@@ -132,23 +153,46 @@ def _requirements_of(parents: Iterable[Candidate], requirers: Requirers) -> Iter
         seen.add(candidate)
         for requirement, parent in requirers.get(candidate.name, ()):
             if requirement.specifier.contains(candidate.version, prereleases=True):
-                yield _sentence(requirement)
+                yield requirement, parent
                 if parent is not None:
                     queue.append(parent)
 
 
 def _together(groups: Mapping[NormalizedName, Sequence[Requirement]]) -> _Section:
-    lines = sorted({_sentence(want) for wants in groups.values() for want in wants})
+    lines = _sentences(want for wants in groups.values() for want in wants)
     return _Section(
         lines=("all of this cannot be had together:", *lines),
-        hint="change one of these requirements, or look for releases of the requirers that agree",
+        hint=_DISAGREEMENT,
     )
 
 
+def _sentences(wants: Iterable[Requirement]) -> list[str]:
+    """One for each requirer and what it requires; the releases of one that require the same are told together."""
+    releases: dict[tuple[str, str], set[Version]] = {}
+    lines = set()
+    for want in wants:
+        if name := _requirer(want):
+            version = str(want.origin).rpartition(" ")[2]
+            releases.setdefault((name, _wanted(want)), set()).add(Version(version))
+        else:
+            lines.add(_sentence(want))
+    for (name, wanted), versions in releases.items():
+        first, *others = sorted(versions)
+        if not others:
+            lines.add(f"{name} {first} requires {wanted}")
+        elif len(others) == 1:
+            lines.add(f"{name} {first} and {others[0]} require {wanted}")
+        else:
+            lines.add(f"{name} {first} to {others[-1]} require {wanted} ({len(versions)} releases)")
+    return sorted(lines)
+
+
 def _sentence(want: Requirement) -> str:
-    return f"{want.origin} requires {want}" if want.source is None else f"{want.origin} requires {_from(want)}"
+    return f"{want.origin} requires {_wanted(want)}"
 
 
-def _from(want: Requirement) -> str:
+def _wanted(want: Requirement) -> str:
+    if want.source is None:
+        return str(want)
     extras = f"[{','.join(sorted(want.extras))}]" if want.extras else ""
     return f"{want.name}{extras} from {want.source}"

@@ -8,7 +8,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 
 from miniuv.index.package_index import PackageIndex
-from miniuv.index.select import Selection, admissible, rejection_lines, select
+from miniuv.index.select import NO_BUILD, Selection, admissible, rejection_lines, select, version_of
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.requirement import Requirement
 from miniuv.models.resolution import Candidate
@@ -24,6 +24,8 @@ class Shortfall:
     """Continues a sentence: ``… requires foo>=9, but <message>``."""
     details: tuple[str, ...] = ()
     hint: str | None = None
+    offers: bool = False
+    """Whether it lists versions that could be had."""
 
 
 class Finder:
@@ -80,22 +82,45 @@ class Finder:
                 return
             yield selection
 
-    def rejections(self, name: NormalizedName) -> list[str]:
-        """Why files of ``name`` cannot be used here, the most frequent reasons first."""
-        return rejection_lines([each for place in self._places(name) for each in place.rejections])
+    def rejections(
+        self, name: NormalizedName, specifier: SpecifierSet | None = None, *, usable: bool = True
+    ) -> list[str]:
+        """Why files of ``name`` cannot be used here, the most frequent reasons first.
+
+        With ``specifier`` only of versions that it admits. Without ``usable`` nothing of versions that have other
+        files, which can be used.
+        """
+        places = list(self._places(name))
+        offered = set() if usable else {version for place in places for version in place.versions}
+
+        def matters(filename: str) -> bool:
+            version = version_of(filename)
+            if version is None:
+                return usable and specifier is None
+            return version not in offered and (specifier is None or specifier.contains(version, prereleases=True))
+
+        return rejection_lines([each for place in places for each in place.rejections if matters(each.filename)])
 
     def shortfall(self, name: NormalizedName, requirements: Sequence[Requirement]) -> Shortfall:
         """Say why nothing fits all of ``requirements``."""
-        details = tuple(self.rejections(name))
         places = list(self._places(name))
         versions = sorted({version for place in places for version in place.versions}, reverse=True)
+        if not places and not self._index.asks_indexes:
+            where = "in none of the find-links places" if self._index.places else "not looked for anywhere"
+            return Shortfall(
+                message=f"`{name}` is {where}, and the indexes are switched off (`--no-index`)",
+                hint=f"name a folder or page that has `{name}` with `--find-links`, or leave `--no-index` out",
+            )
         if not places:
             return Shortfall(
                 message=f"`{name}` is on none of the indexes",
                 hint="check the spelling, or name the index that has it with `--index-url` or `--extra-index-url`",
             )
         if not versions:
+            details = tuple(self.rejections(name))
             hint = "look for a release that supports this Python, or choose another one with `--python`"
+            if any(NO_BUILD in line for line in details):
+                hint = "drop `--no-build`, or look for a release that has a wheel for this Python"
             return Shortfall(message=f"no file of `{name}` can be used here", details=details, hint=hint)
         specifier = SpecifierSet()
         for requirement in requirements:
@@ -110,10 +135,15 @@ class Finder:
             )
         if fitting and any(requirement.hashes for requirement in requirements):
             return Shortfall(message="no file that fits has one of the given hashes", hint="check the `--hash` options")
+        details = tuple(self.rejections(name, specifier, usable=False))
+        hint = "ask for one of these versions, or name another index with `--extra-index-url`"
+        if any(NO_BUILD in line for line in details):
+            hint = "drop `--no-build`, or ask for one of these versions"
         return Shortfall(
             message=f"the versions that can be used here are {_listed(versions)}",
-            details=tuple(line for line in details if "Python" in line),
-            hint="ask for one of these versions, or name another index with `--extra-index-url`",
+            details=details,
+            hint=hint,
+            offers=True,
         )
 
     def _select(self, key: tuple[NormalizedName, int]) -> Selection:

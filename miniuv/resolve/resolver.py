@@ -26,7 +26,7 @@ from miniuv.resolve.hashes import check_all_hashed
 from miniuv.resolve.limits import Limits
 from miniuv.resolve.prefetch import Prefetch
 from miniuv.resolve.provider import Provider
-from miniuv.resolve.terms import Identifier, Pick, Term, wants_of
+from miniuv.resolve.terms import Identifier, Pick, Term, Want, wants_of
 from miniuv.sources.catalog import Catalog
 
 _MAX_ROUNDS = 200_000
@@ -126,10 +126,18 @@ def _warn_of_unknown_extras(picks: Iterable[Pick], dependencies: Dependencies, r
 def _resolution(picks: Sequence[Pick], dependencies: Dependencies, asked: Asked) -> Resolution:
     candidates: dict[NormalizedName, Candidate] = {}
     edges: dict[NormalizedName, set[NormalizedName]] = {}
+    reasons: dict[NormalizedName, dict[str, None]] = {}
+    for wanted in asked.requirements:
+        place = str(wanted.origin)
+        where = f"on {place}" if place == "the command line" else f"in {place}"
+        reasons.setdefault(wanted.name, {})[f"asked for {where}"] = None
     for pick in picks:
         candidate = pick.candidate
         if not pick.extra:
             candidates[candidate.name] = candidate
+        for term in dependencies.of(pick):
+            if isinstance(term, Want) and term.requirement.name != candidate.name:
+                reasons.setdefault(term.requirement.name, {})[f"{candidate} requires {term.requirement}"] = None
         needed = {NormalizedName(term.identifier[0]) for term in dependencies.of(pick)}
         edges.setdefault(candidate.name, set()).update(needed - {candidate.name})
     return Resolution(
@@ -137,6 +145,7 @@ def _resolution(picks: Sequence[Pick], dependencies: Dependencies, asked: Asked)
         metadata={name: dependencies.metadata(candidates[name]) for name in candidates},
         requested=frozenset(requirement.name for requirement in asked.requirements),
         dependencies={name: frozenset(edges[name]) for name in candidates},
+        reasons={name: tuple(reasons.get(name, ())) for name in candidates},
     )
 
 

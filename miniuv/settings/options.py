@@ -21,6 +21,16 @@ class Layer:
     """What relative paths start from."""
     values: Mapping[str, object]
 
+    def spelled(self, option: str) -> str:
+        """How ``option`` is written there."""
+        match self.where:
+            case "the command line":
+                return f"--{option}"
+            case "the environment":
+                return f"MINIUV_{option.upper().replace('-', '_')}"
+            case _:
+                return option
+
 
 Parser = Callable[[object, Path], object]
 """From what stood somewhere, and the folder of relative paths, to the value of a field."""
@@ -41,7 +51,9 @@ class Setting:
         except (ValueError, TypeError, RequirementError) as error:
             message = error.message if isinstance(error, RequirementError) else str(error)
             shown = redact(str(raw))
-            raise SettingsError(f"`{option}` cannot be `{shown}`: {message}", where=layer.where) from error
+            raise SettingsError(
+                f"`{layer.spelled(option)}` cannot be `{shown}`: {message}", where=layer.where
+            ) from error
 
     def read_all(self, raw: object, *, layer: Layer, option: str) -> list[object]:
         """Make the values of a list."""
@@ -71,7 +83,10 @@ def _truth(raw: object) -> bool:
 
 
 def _count(raw: object) -> int:
-    number = int(str(raw))
+    try:
+        number = int(str(raw))
+    except ValueError:
+        raise ValueError("it must be a whole number") from None
     if number < 0:
         raise ValueError("it must not be negative")
     return number
@@ -84,7 +99,10 @@ def _positive(raw: object) -> int:
 
 
 def _seconds(raw: object) -> float:
-    seconds = float(str(raw))
+    try:
+        seconds = float(str(raw))
+    except ValueError:
+        seconds = -1
     if not 0 <= seconds < float("inf"):
         raise ValueError("it must be a number of seconds, zero or more")
     return seconds

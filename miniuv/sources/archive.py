@@ -1,7 +1,10 @@
 """Wheels and sdists, from an index or by address."""
 
 import hashlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
@@ -23,6 +26,9 @@ from miniuv.sources.wheels import Wheels, wheel_metadata
 Archive = IndexFile | ArchiveSource
 
 _ATTEMPTS = 3
+_WHEEL_NAME = "give it the name it was built with: `name-version-python-abi-platform.whl`"
+
+T = TypeVar("T")
 
 
 class Archives:
@@ -39,8 +45,8 @@ class Archives:
         self.download = Once(
             index.download, holds=lambda download: store.holds(download.path), check_free=built.check_free
         )
-        self.metadata = Once(self._metadata, check_free=built.check_free)
-        self.wheel = Once(self._wheel, holds=wheels.holds, check_free=built.check_free)
+        self.metadata = Once(partial(_told, self._metadata), check_free=built.check_free)
+        self.wheel = Once(partial(_told, self._wheel), holds=wheels.holds, check_free=built.check_free)
 
     def check_hashes(self, pinned: Archive, hashes: frozenset[str]) -> None:
         """Raise ``HashMismatchError`` where the archive has none of ``hashes`` (``sha256:…``)."""
@@ -68,7 +74,7 @@ class Archives:
         if found := self._built.find(self._identity(pinned)):
             return wheel_metadata(found)
         # PKG-INFO speaks of what lies at the top.
-        text = None if _subdirectory(pinned) else read_pkg_info(self._checked(pinned).path)
+        text = None if _subdirectory(pinned) else read_pkg_info(self._checked(pinned).path, filename=pinned.filename)
         if text is not None and (static := static_sdist_metadata(text)):
             return static
         return self._built.metadata(self._tree(pinned))
@@ -86,7 +92,9 @@ class Archives:
         try:
             _, _, _, tags = parse_wheel_filename(pinned.filename)
         except InvalidWheelFilename as error:
-            raise ArchiveError(f"`{pinned.filename}` is no name of a wheel: {error}", where=str(pinned)) from error
+            raise ArchiveError(
+                f"`{pinned.filename}` is no name of a wheel", where=str(pinned), hint=_WHEEL_NAME
+            ) from error
         supported = frozenset(self._interpreter.tags)
         if not any(str(tag) in supported for tag in tags):
             raise ArchiveError(
@@ -119,7 +127,7 @@ class Archives:
         download = self._checked(pinned)
 
         def copy_to(folder: Path) -> Path:
-            top = unpack_sdist(download.path, folder)
+            top = unpack_sdist(download.path, folder, filename=pinned.filename)
             project = top / _subdirectory(pinned)
             if not project.is_dir():
                 raise ProjectError(
@@ -130,6 +138,16 @@ class Archives:
             return project
 
         return SourceTree(identity=self._identity(pinned), title=pinned.filename, copy_to=copy_to)
+
+
+def _told(work: Callable[[Archive], T], pinned: Archive) -> T:
+    """Do ``work``; a file of this machine that is no good can only be mended here."""
+    try:
+        return work(pinned)
+    except ArchiveError as error:
+        if error.hint is None and pinned.url.scheme == "file":
+            error.hint = "make the file anew, or download it again"
+        raise
 
 
 def _subdirectory(pinned: Archive) -> str:

@@ -7,19 +7,23 @@ from miniuv.project.pyproject import Pyproject, read_pyproject
 
 
 def read_project(folder: Path, *, title: str) -> Pyproject:
-    """What the project in ``folder`` says of itself; raises ``ProjectError`` where there is none."""
+    """What the project in ``folder`` says of itself; raises ``ProjectError`` where there is none.
+
+    ``title`` is what people know it by: where that is not its path, the folder is one of ours, and never shown.
+    """
+    ours = title != str(folder)
     if not folder.is_dir():
         raise ProjectError(
             f"there is no folder `{folder}`" if not folder.exists() else f"`{folder}` is no folder",
             where=title,
             hint="check the path, or restore the folder",
         )
-    pyproject = read_pyproject(folder)
+    pyproject = read_pyproject(folder, shown=title if ours else None)
     if pyproject is None:
         raise ProjectError(
-            f"`{folder}` is no Python project: it has neither `pyproject.toml` nor `setup.py`",
+            "it is no Python project: it has neither `pyproject.toml` nor `setup.py`",
             where=title,
-            hint="check the path; a project in a sub-folder of a repository needs `#subdirectory=`",
+            hint="a project in a sub-folder needs `#subdirectory=`" if ours else "check the path",
         )
     return pyproject
 

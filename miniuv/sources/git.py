@@ -27,7 +27,7 @@ class GitSources:
     def _metadata(self, pinned: PinnedGit) -> CoreMetadata:
         if found := self._built.find(_identity(pinned)):
             return wheel_metadata(found)
-        root = project_root(self._repositories.checkout(pinned), pinned.subdirectory)
+        root = project_root(self._repositories.checkout(pinned), pinned.subdirectory, where=str(pinned))
         # A git requirement that is asked for is nearly always installed: its wheel is built at once instead of
         # its metadata being prepared first, which saves one run of the backend.
         return static_metadata(read_project(root, title=str(pinned))) or wheel_metadata(self.wheel(pinned))
@@ -39,7 +39,7 @@ class GitSources:
         def copy_to(folder: Path) -> Path:
             tree = folder / "source"
             self._repositories.build_copy(pinned, tree)
-            return project_root(tree, pinned.subdirectory)
+            return project_root(tree, pinned.subdirectory, where=str(pinned))
 
         return self._built.wheel(SourceTree(identity=_identity(pinned), title=str(pinned), copy_to=copy_to))
 

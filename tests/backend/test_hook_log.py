@@ -53,6 +53,29 @@ def test_credentials_do_not_reach_the_log_or_the_listener(tmp_path: Path) -> Non
     assert heard == ["see https://****@host/x?token=****"]
 
 
+def test_an_excerpt_begins_where_the_traceback_begins(tmp_path: Path) -> None:
+    log = HookLog(tmp_path / "log")
+    run(log, "print('before'); f = lambda n: g(n - 1) if n else 1 / 0\ndef g(n): f(n)\nf(4)")
+    last = log.last_lines(3)
+    assert log.excerpt(3)[0] == "Traceback (most recent call last):"
+    assert log.excerpt(3)[-3:] == last
+
+
+def test_an_excerpt_that_tells_of_no_error_is_led_by_the_first_lines_that_did(tmp_path: Path) -> None:
+    log = HookLog(tmp_path / "log")
+    noise = "\nfor n in range(100): print('line', n)\n"
+    run(log, f"print('x.c:1: error: bad'){noise}print('error: command gcc failed')")
+    assert log.excerpt(2) == ("x.c:1: error: bad", "...", "line 99", "error: command gcc failed")
+    run(log, f"print('x.c:1: error: bad'){noise}print('an error at last')")
+    assert log.excerpt(2) == ("line 99", "an error at last")
+
+
+def test_a_long_line_is_cut_in_an_excerpt(tmp_path: Path) -> None:
+    log = HookLog(tmp_path / "log")
+    run(log, "print('x' * 5000)")
+    assert log.excerpt(1) == ("x" * 299 + "…",)
+
+
 def test_bytes_that_are_no_text_are_shown_as_far_as_they_can(tmp_path: Path) -> None:
     log = HookLog(tmp_path / "log")
     run(log, r"import sys; sys.stdout.buffer.write(b'\xff\xfe ok\r\n')")

@@ -12,6 +12,13 @@ from tests.support.crowd import Crowd
 from tests.support.shims import compile_shim
 
 _WARNING = "no locks on the file system"
+_SUITE = ("tests/cache/test_cache_store.py", "tests/cache/test_collector.py", "tests/git/test_git_processes.py")
+_ABOUT_EXCLUSION = (
+    "tests/cache/test_collector.py::TestWhoUsesIt::test_a_second_collection_gives_up_at_once",
+    "tests/git/test_git_processes.py::test_four_processes_with_the_same_repositories_fetch_each_once",
+)
+"""What cannot hold without locks."""
+_ROOT = Path(__file__).parents[2]
 _TWICE = """
 import fcntl, os, sys
 one, two = (os.open(sys.argv[1], os.O_RDWR) for _ in range(2))
@@ -107,3 +114,19 @@ def test_a_large_crowd_with_broken_locks_beside_a_collector_spoils_nothing(
     crowd = _crowd(tmp_path, library, way, processes=8, editables=4, repositories=6)
     spare = sum(_install_everywhere(crowd, way, order=order, pruned=order % 2 == 1) for order in range(6))
     record_property("figure", f"flock {way}, 8 processes, 6 rounds: 0 corrupt entries, {spare} jobs done again")
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("way", ["noop", "ENOSYS", "ENOLCK", "EBADF"])
+def test_what_is_promised_of_the_cache_holds_with_broken_locks(library: Path, tmp_path: Path, way: str) -> None:
+    deselected = [] if way == "EBADF" else [word for name in _ABOUT_EXCLUSION for word in ("--deselect", name)]
+    options = ["-q", "-m", "not stress", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'inner'}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *_SUITE, *deselected],
+        cwd=_ROOT,
+        env={**os.environ, "LD_PRELOAD": str(library), "BROKEN_LOCKS": way},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout

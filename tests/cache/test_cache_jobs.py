@@ -15,6 +15,7 @@ from miniuv.cache.lock_keys import LockKey
 from miniuv.cache.store import Store
 from miniuv.errors import BuildError, Interrupted, LockOrderError, LockWaitExpiredError
 from miniuv.reporter import Reporter
+from tests.support.lock_rules import violations
 from tests.support.processes import OtherProcess, RecordingReporter, read_lock_log
 
 LIMITS: dict[Permit, int] = {"fetch": 8, "download": 16, "build": 2}
@@ -372,23 +373,6 @@ store.close()
 )
 
 
-def check_rules(events: list[dict[str, object]]) -> None:
-    """Whoever waits holds nothing, and every try goes upwards."""
-    held: dict[tuple[object, object], list[tuple[object, object]]] = {}
-    for event in events:
-        mine = held.setdefault((event["pid"], event["thread"]), [])
-        key = (event.get("rank"), event.get("name"))
-        match event["event"]:
-            case "wait":
-                assert not mine, event
-            case "try":
-                assert all(key > other for other in mine), event
-            case "acquire":
-                mine.append(key)
-            case "release":
-                mine.remove(key)
-
-
 def test_two_processes_with_the_same_work_split_it(tmp_path: Path) -> None:
     log, names = tmp_path / "log", [f"job{number}" for number in range(12)]
     with (
@@ -403,7 +387,7 @@ def test_two_processes_with_the_same_work_split_it(tmp_path: Path) -> None:
             other.end()
         pids = {one.pid, two.pid}
     events = read_lock_log(log)
-    check_rules(events)
+    assert violations(events) == []
     done = [event for event in events if event["event"] == "done"]
     assert Counter(event["title"] for event in done) == {f"{name} (wheel)": 1 for name in names}
     shares = Counter(event["pid"] for event in done)
@@ -427,8 +411,8 @@ def test_many_processes_in_other_orders_and_killed_ones_among_them_hang_nobody(t
     for other in others[2:]:
         with other:
             other.end()
-    events = [event for event in read_lock_log(log) if event["pid"] not in (others[0].pid, others[1].pid)]
-    check_rules(events)
+    events = read_lock_log(log)
+    assert violations(events, killed={others[0].pid, others[1].pid}) == []
     assert max(Counter(event["title"] for event in events if event["event"] == "done").values()) == 1
     with Store.open(tmp_path / "cache", reporter=Reporter()) as store:
         assert all(store.find("blobs", name) for name in names)

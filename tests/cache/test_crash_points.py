@@ -1,5 +1,7 @@
-"""Killed before any change that it makes in the cache, a command leaves nothing that the next one stumbles over."""
+"""Killed before any change that it makes in the cache, or failing there, a command leaves nothing to stumble over."""
 
+import errno
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from tests.support.shims import compile_shim
 from tests.support.simple_index import SimpleIndex
 from tests.support.wheels import make_wheel
 
-_SAMPLES = 6
+_SAMPLES = 5
 """Points of each kind of source that an ordinary run of the tests tries; the stress run tries all."""
 _KILLED = -9
 
@@ -40,11 +42,11 @@ class Bench:
         shutil.rmtree(self.world.folder / ".venv", ignore_errors=True)
         shutil.copytree(self.world.folder / "pristine", self.world.folder / ".venv", symlinks=True)
 
-    def install(self, *, chosen: int, whole: bool = True) -> Crash:
-        """Install on a cold cache, killed before change number ``chosen``."""
+    def install(self, *, chosen: int, whole: bool = True, error: int = 0) -> Crash:
+        """Install on a cold cache, killed before change number ``chosen``, or with ``error`` from there on."""
         self.reset()
         arguments = ["pip", "install", *self.requirement]
-        return self.commands.run(arguments, environ=self.world.environ, chosen=chosen, whole=whole)
+        return self.commands.run(arguments, environ=self.world.environ, chosen=chosen, whole=whole, error=error)
 
     def prune(self, point: str) -> None:
         """A collection of garbage leaves nothing unfinished."""
@@ -208,3 +210,46 @@ def test_git_may_be_killed_while_it_has_a_lock_file(
     met = _try(bench, points, whole=whole)
     victims = "miniuv and git" if whole else "git alone"
     record_property("figure", f"kill points within git's own locks, {victims}: {met} tried, all recovered")
+
+
+def _fail(bench: Bench, points: Iterable[int], error: str) -> int:
+    """Let each of ``points`` fail, and whatever needs space after it; how many ended the command."""
+    ended = 0
+    for chosen in points:
+        crash = bench.install(chosen=chosen, error=getattr(errno, error))
+        point = f"{error} from change {chosen} on: {crash.err}"
+        assert bench.left_over() == [], point
+        if crash.code == 0:
+            assert bench.world.installed() == bench.installed, point
+        else:
+            ended += 1
+            assert crash.code == 1, point
+            assert "hint:" in crash.err, point
+            assert not re.search("defect of miniuv|the system refused|Traceback", crash.err), point
+            assert bench.world.installed() == {}, point
+        bench.check_after(point)
+    return ended
+
+
+@pytest.mark.parametrize(
+    ("bench", "error"),
+    [("wheel", "EDQUOT"), ("sdist", "EIO"), ("git", "ENOSPC"), ("editable", "ENOSPC")],
+    indirect=["bench"],
+)
+def test_a_disk_that_is_full_from_any_change_on_ends_a_cold_install_with_a_clear_error(
+    bench: Bench, error: str, record_property: Callable[[str, object], None]
+) -> None:
+    total = len(_all(bench))
+    ended = _fail(bench, _sampled(range(1, total + 1), _SAMPLES - 2), error)
+    assert ended > 0
+    record_property("figure", f"{error} at a change, {bench.kind}: {ended} clear errors, nothing left, retry works")
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize(("error", "step"), [("ENOSPC", 1), ("EDQUOT", 7), ("EIO", 7)])
+def test_a_disk_that_is_full_from_every_change_on_ends_a_cold_install_with_a_clear_error(
+    bench: Bench, error: str, step: int, record_property: Callable[[str, object], None]
+) -> None:
+    points = range(1, len(_all(bench)) + 1, step)
+    ended = _fail(bench, points, error)
+    record_property("figure", f"{error} at {len(points)} changes, {bench.kind}: {ended} clear errors, retries work")

@@ -23,7 +23,7 @@ from miniuv.errors import (
     MiniuvError,
     PackageIndexError,
 )
-from tests.support.processes import OtherProcess, RecordingReporter
+from tests.support.processes import OtherProcess, RecordingReporter, until
 
 ACTION = "failure of wheel a\n"
 
@@ -144,8 +144,7 @@ def test_in_a_source_tree_only_a_run_that_began_after_the_question_counts(
         assert began.wait(30)
         # Somebody may have mended the tree since that one began: one of these tries, the other is told.
         later = [pool.submit(run.fail, BackendError("still"), work=tries, tree=tmp_path) for run in runs[1:]]
-        while not all(run.jobs._flights for run in runs):
-            assert not first.done()
+        until(lambda: all(run.jobs._flights for run in runs))
         may_end.set()
         said = [first.result(30), *(result.result(30) for result in later)]
 

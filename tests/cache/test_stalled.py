@@ -1,7 +1,5 @@
 """A holder that shows no sign of life is passed by where that is legal, and waited for where it is not."""
 
-import os
-import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +11,7 @@ from miniuv.cache.store import Store
 from miniuv.cache.waits import StallWatch
 from miniuv.errors import LockWaitExpiredError
 from tests.cache.test_cache_jobs import HOLD_JOB, OTHER, make_job
-from tests.support.processes import OtherProcess, RecordingReporter, read_lock_log
+from tests.support.processes import OtherProcess, RecordingReporter, read_lock_log, until
 
 PATIENCE = 0.3
 
@@ -78,12 +76,12 @@ def test_the_job_of_a_stopped_process_is_done_by_who_waits_and_both_are_content(
     store, jobs = make_runner(tmp_path, reporter)
     with store, OtherProcess(HOLD_JOB, tmp_path) as other:
         other.expect("running")
-        os.kill(other.pid, signal.SIGSTOP)
+        other.stop()
         assert jobs.obtain(make_job(store, "held")) == "held"
         (warning,) = reporter.warnings
         assert f"held (wheel) is done here: no sign of life from pid {other.pid}" in warning
         assert f"it is stopped: `kill -CONT {other.pid}` lets it go on" in warning
-        os.kill(other.pid, signal.SIGCONT)
+        other.go_on()
         other.tell()
         assert other.end() == ["held"]
 
@@ -102,11 +100,10 @@ def test_two_who_pass_by_a_stopped_process_do_its_job_once(
     one, two = (make_runner(tmp_path, reporter) for _ in range(2))
     with one[0], two[0], OtherProcess(HOLD_JOB, tmp_path) as other, ThreadPoolExecutor(2) as pool:
         other.expect("running")
-        os.kill(other.pid, signal.SIGSTOP)
+        other.stop()
         waiting = [pool.submit(jobs.obtain, make_job(store, "held", work)) for store, jobs in (one, two)]
         assert began.wait(30)
-        while sum(event["event"] == "stalled" for event in read_lock_log(tmp_path / "log")) < 2:
-            assert not any(result.done() for result in waiting)
+        until(lambda: sum(event["event"] == "stalled" for event in read_lock_log(tmp_path / "log")) == 2)
         may_end.set()
         assert [result.result(30) for result in waiting] == ["held", "held"]
     assert len(runs) == 1
@@ -120,12 +117,12 @@ def test_a_stopped_process_in_a_source_tree_is_waited_for_and_explained(
     store, jobs = make_runner(tmp_path, reporter)
     with store, OtherProcess(code, tmp_path) as other, ThreadPoolExecutor(1) as pool:
         other.expect("running")
-        os.kill(other.pid, signal.SIGSTOP)
+        other.stop()
         waiting = pool.submit(jobs.obtain, make_job(store, "mine", source_tree=tmp_path / "tree"))
         assert reporter.told.wait(30)  # a second: the patience is long over
         assert not waiting.done()
         assert "it is stopped" in reporter.notices[0].owner
-        os.kill(other.pid, signal.SIGCONT)
+        other.go_on()
         other.tell()
         assert waiting.result(30) == "mine"
         assert other.end() == ["held"]
@@ -139,7 +136,7 @@ def test_a_stopped_process_in_an_environment_is_waited_for_up_to_the_limit(
     store, _ = make_runner(tmp_path, reporter)
     with store, OtherProcess(code, tmp_path) as other:
         other.expect("running")
-        os.kill(other.pid, signal.SIGSTOP)
+        other.stop()
         with (
             pytest.raises(LockWaitExpiredError, match="it is stopped"),
             store.locks.environment(tmp_path, limit=2 * PATIENCE),

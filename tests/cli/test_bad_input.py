@@ -7,8 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.commands import Said, World
-from tests.support.projects import write_files, write_project
+from tests.support.git_repositories import GitRepository
+from tests.support.projects import project_files, write_files, write_project
 from tests.support.simple_index import SimpleIndex
 from tests.support.wheels import make_wheel
 
@@ -188,6 +191,88 @@ def test_a_requirement_that_cannot_be_read(world: World) -> None:
 def test_a_requirement_file_is_named_with_its_line(world: World) -> None:
     (world.folder / "requirements.txt").write_text("# fine\none =>= 2\n")
     refused(world, "-r", "requirements.txt", says="requirements.txt:2")
+
+
+def test_a_git_repository_without_a_project_there_lists_those_it_has(world: World) -> None:
+    repository = GitRepository.create(world.folder / "one.git")
+    repository.commit({f"sub/one/{path}": text for path, text in project_files("one").items()} | {"empty/x": ""})
+    url = f"git+{repository.url}"
+    for fragment in ("", "#subdirectory=nope", "#subdirectory=empty"):
+        said = refused(world, f"{url}{fragment}", says=url, hint="projects are in `sub/one`")
+        assert world.environ["MINIUV_CACHE_DIR"] not in said.err
+
+
+def test_a_broken_project_of_a_git_repository_is_told_without_a_path_of_ours(world: World) -> None:
+    repository = GitRepository.create(world.folder / "one.git")
+    commit = repository.commit({"pyproject.toml": "[project\n"})
+    said = refused(world, f"git+{repository.url}", says=f"{repository.url}@{commit}: pyproject.toml:1")
+    assert world.environ["MINIUV_CACHE_DIR"] not in said.err
+
+
+@pytest.mark.parametrize("name", ["one-1.0.tar.gz", "one-1.0-py3-none-any.whl", "one.zip"])
+def test_a_damaged_local_archive_is_told_by_its_name(world: World, name: str) -> None:
+    (world.folder / name).write_bytes(b"junk" * 100)
+    refused(world, f"./{name}", says=f"error: {name}: ", hint="download it again")
+
+
+def test_a_wheel_by_another_name_says_what_wheels_are_called(world: World) -> None:
+    (world.folder / "one-1.whl").write_bytes(b"junk")
+    refused(
+        world, "./one-1.whl", says="`one-1.whl` is no name of a wheel", hint="`name-version-python-abi-platform.whl`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("git+/abs/one", "`git+file:///abs/one`"),
+        ("one@1.17", "write `one==1.17`"),
+        ("./nope", "check the path"),
+        ("one @ https://127.0.0.1/one-1.tar.gz#sha256=ab", "sha256sum"),
+        ("one[a,,b] @ ./x", None),
+    ],
+)
+def test_a_reference_that_is_none_is_told_with_what_to_write(world: World, text: str, hint: str | None) -> None:
+    said = refused(world, text, says="the command line", hint=hint)
+    assert "a requirement reads" not in said.err or hint is None
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [("one[x]==1", "leave `[x]` out"), ("-e .", "ask for the editable in a requirement file")],
+)
+def test_what_is_no_constraint_is_told_with_what_to_write(world: World, text: str, hint: str) -> None:
+    (world.folder / "c.txt").write_text(f"{text}\n")
+    refused(world, "-c", "c.txt", "one", says="c.txt:1", hint=hint)
+
+
+def test_builds_that_are_switched_off_are_told_with_how_to_switch_them_on(indexed: World, index: SimpleIndex) -> None:
+    write_project(indexed.folder / "sources", "one")
+    shutil.make_archive(str(index.folder / "one-1.0"), "gztar", indexed.folder / "sources", "one")
+    refused(indexed, "--no-build", "one", says="builds are switched off", hint="drop `--no-build`")
+
+
+def test_files_for_other_pythons_are_beside_the_point_where_there_are_others(
+    indexed: World, index: SimpleIndex
+) -> None:
+    make_wheel(index.folder, "one", "1.0")
+    make_wheel(index.folder, "one", "1.0", tag="cp27-none-any")
+    make_wheel(index.folder, "one", "2.0", requires_python=">=99")
+    index.extra["one-2.0-py3-none-any.whl"] = {"requires-python": ">=99"}
+    said = refused(indexed, "one>=2", says="one-2.0-py3-none-any.whl")
+    assert "cp27" not in said.err
+
+
+def test_a_program_that_is_no_python(world: World) -> None:
+    refused(world, "one", "-p", "/bin/ls", says="`/bin/ls` is no Python")
+
+
+def test_build_requirements_name_their_project_once(world: World) -> None:
+    folder = write_project(world.folder, "one")
+    text = (folder / "pyproject.toml").read_text().replace("requires = []", 'requires = ["nosuch"]')
+    (folder / "pyproject.toml").write_text(text)
+    said = refused(world, "-e", "one", says="its build requires nosuch")
+    assert said.err.count("file://") == 1
 
 
 def test_a_secret_is_shown_nowhere(world: World) -> None:

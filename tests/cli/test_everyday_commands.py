@@ -150,6 +150,13 @@ def test_check_tells_of_another_python_and_of_duplicates(indexed: World, index: 
     assert "leaf 1.0 requires Python >=99, but this is Python 3." in said.out
 
 
+@pytest.mark.parametrize("command", [("list",), ("freeze",), ("show", "leaf"), ("check",)])
+def test_commands_that_only_look_need_no_cache(seen: World, command: tuple[str, ...]) -> None:
+    usual = seen.miniuv("pip", *command)
+    without = seen.miniuv("pip", *command, environ={"MINIUV_CACHE_DIR": "/proc/nowhere"})
+    assert (without.code, without.out, without.err) == (0, usual.out, "")
+
+
 def test_uninstall_removes_every_file_of_what_is_named(filled: World) -> None:
     said = filled.miniuv("pip", "uninstall", "-y", "flask-like", "Edited", "gitty", "wheely", "plain_project", "leaf")
     assert said.code == 0, said.err

@@ -9,7 +9,7 @@ import pytest
 from tests.support.commands import World
 from tests.support.git_repositories import GitRepository
 from tests.support.projects import project_files, write_project
-from tests.support.simple_index import SimpleIndex
+from tests.support.simple_index import Reply, SimpleIndex
 from tests.support.wheels import make_wheel
 
 
@@ -63,6 +63,44 @@ def test_a_constraint_pins_a_git_requirement_by_its_address(world: World) -> Non
     (world.folder / "limits.txt").write_text(f"one @ git+{repository.url}@{first}\n")
     world.install("-c", "limits.txt", "one")
     assert world.installed() == {"one": "1.0"}
+
+
+def test_requirement_files_come_from_the_web_with_what_they_include(stocked: World, index: SimpleIndex) -> None:
+    index.canned["/lists/r.txt"] = [Reply(body=b"-c limits.txt\none\n")]
+    index.canned["/lists/limits.txt"] = [Reply(body=b"one<2\n")]
+    stocked.install("-r", f"{index.root}/lists/r.txt")
+    assert stocked.installed() == {"leaf": "2.0", "one": "1.0"}
+    said = stocked.miniuv("pip", "install", "-r", f"{index.root}/lists/gone.txt")
+    assert said.code == 1
+    assert f"{index.root}/lists/gone.txt: the server answered with status 404" in said.err
+    said = stocked.miniuv("pip", "install", "--offline", "-c", f"{index.root}/lists/gone.txt", "one")
+    assert "the network is switched off" in said.err
+
+
+def test_a_variable_that_names_no_file_is_told(world: World) -> None:
+    said = world.miniuv("pip", "install", "x", environ={"PIP_CONSTRAINT": "nosuch.txt", "MINIUV_NO_CONFIG": ""})
+    assert said.code == 1
+    assert "`PIP_CONSTRAINT`: `nosuch.txt` does not exist" in said.err
+
+
+def test_an_upgrade_of_what_nobody_needs_is_warned_of(stocked: World) -> None:
+    said = stocked.install("one", "-P", "nosuch", "--reinstall-package", "Other.Name")
+    assert "warning: `--upgrade-package nosuch` has no effect" in said.err
+    assert "warning: `--reinstall-package other-name` has no effect" in said.err
+
+
+def test_what_a_change_breaks_is_warned_of_once(indexed: World, index: SimpleIndex) -> None:
+    for version in ("1.0", "2.0"):
+        make_wheel(index.folder, "leaf", version)
+    make_wheel(index.folder, "one", "1.0", requires=["leaf>=2"])
+    indexed.install("one")
+    said = indexed.install("leaf==1.0")
+    assert said.err.count("warning: ") == 1
+    assert "warning: one 1.0 has requirement leaf>=2, but you have leaf 1.0\n" in said.err
+    make_wheel(index.folder, "other", "1.0")
+    assert "warning" not in indexed.install("other").err
+    said = indexed.miniuv("pip", "uninstall", "leaf")
+    assert "warning: one 1.0 requires leaf, which is not installed\n" in said.err
 
 
 @pytest.mark.parametrize("option", ["-r", "-c"])

@@ -169,6 +169,17 @@ def test_no_command_at_all_shows_the_help_and_is_wrong_usage(world: World) -> No
         (["pip", "install", "r.txt"], "write `-r r.txt`"),
         (["pip", "install", "-r", "folder"], "write `-e folder`"),
         (["frobnicate"], "`miniuv --help`"),
+        (["pip", "install", "--upgade", "x"], "did you mean `--upgrade`?"),
+        (["pip", "install", "--target", "there", "x"], "miniuv venv"),
+        (["pip", "install", "-C", "a=b", "x"], "`pyproject.toml`"),
+        (["pip", "install", "--no-build-isolation", "x"], "`build-system.requires`"),
+        (["pip", "install", "x", "--lock-wait", "y"], "--help"),
+        (["pip", "install", "x", "--timeout", "-1"], "--help"),
+        (["pip", "install", "x", "-p", ""], "such as `3.12`"),
+        (["pip", "list", "--outdated"], "--upgrade --dry-run"),
+        (["pip", "remove", "x"], "write `miniuv pip uninstall`"),
+        (["pip", "upgrade", "x"], "write `miniuv pip install --upgrade`"),
+        (["pip", "download", "x"], "`miniuv --help`"),
     ],
 )
 def test_usual_mistakes_are_answered_with_what_to_write(world: World, arguments: list[str], hint: str) -> None:
@@ -177,6 +188,31 @@ def test_usual_mistakes_are_answered_with_what_to_write(world: World, arguments:
     said = world.miniuv(*arguments)
     assert (said.code, said.out) == (2, "")
     assert hint in said.err.partition("\nhint: ")[2]
+
+
+def test_what_means_nothing_here_is_taken_silently(world: World) -> None:
+    write_project(world.folder, "one")
+    options = [
+        "--root-user-action",
+        "ignore",
+        "--use-pep517",
+        "--no-warn-script-location",
+        "--upgrade-strategy",
+        "eager",
+    ]
+    options += ["--require-virtualenv", "-I", "--index-strategy", "first-index", "--prerelease", "allow", "--no-color"]
+    assert "warning" not in world.install(*options, "-e", "one").err
+    assert world.installed() == {"one": "1.0"}
+
+
+def test_options_may_stand_between_the_words_of_a_command(world: World) -> None:
+    assert world.miniuv("pip", "-q", "list", "--format", "json").out == "[]\n"
+
+
+def test_a_variable_with_a_value_it_cannot_have_is_named(world: World) -> None:
+    said = world.miniuv("pip", "install", "x", environ={"MINIUV_RETRIES": "abc"})
+    assert said.code == 1
+    assert "`MINIUV_RETRIES` cannot be `abc`: it must be a whole number" in said.err
 
 
 def test_a_name_that_is_a_folder_here_is_pointed_to(world: World) -> None:
@@ -284,7 +320,8 @@ def test_verbose_tells_why_and_twice_verbose_what_a_backend_says(world: World) -
     backend = folder / "backend" / "tiny.py"
     backend.write_text(f"{backend.read_text()}\nprint('the backend speaks')\n")
     said = world.install("-v", "-e", "one")
-    assert "install one 1.0: not installed" in said.err
+    assert "install one 1.0: asked for on the command line" in said.err
+    assert "packages are looked for on" not in said.err
     assert "the backend speaks" not in said.err
     assert "the backend speaks" in world.install("-vv", "-e", "one").err
     assert "reinstall one 1.0: editable" in world.install("--explain", "-e", "one").err

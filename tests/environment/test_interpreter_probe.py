@@ -96,7 +96,7 @@ def test_the_probe_leaves_no_bytecode_in_our_own_packaging(tmp_path: Path) -> No
         pytest.param("echo 'shim: python3.12: command not found' >&2; exit 127", "command not found", id="shim"),
         pytest.param("exit 3", "does not start: exit status 3", id="silent"),
         pytest.param("echo Traceback >&2; echo '  deep' >&2; echo 'OSError: gone' >&2; exit 1", "gone", id="traceback"),
-        pytest.param("echo hello", "does not start", id="another program"),
+        pytest.param("echo hello", "is no Python", id="another program"),
         pytest.param("echo '{}'", "does not describe itself", id="empty answer"),
         pytest.param("""echo '{"version": "3.6.15"}'""", "is Python 3.6.15: too old", id="old"),
     ],

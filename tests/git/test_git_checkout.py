@@ -158,11 +158,14 @@ def test_a_subdirectory_is_found_or_the_projects_are_listed(tmp_path: Path) -> N
     (tmp_path / "packages" / "one").mkdir(parents=True)
     (tmp_path / "packages" / "one" / "pyproject.toml").touch()
     (tmp_path / "out").symlink_to("/")
-    assert project_root(tmp_path, None) == tmp_path
+    with pytest.raises(GitError, match=r"^repo: there is neither `pyproject.toml` nor `setup.py` at the top"):
+        project_root(tmp_path, None, where="repo")
+    with pytest.raises(GitError, match="in `packages`"):
+        project_root(tmp_path, "packages")
     assert project_root(tmp_path, "packages/one") == tmp_path / "packages" / "one"
     with pytest.raises(GitError, match="no folder `packages/two`") as caught:
         project_root(tmp_path, "packages/two")
-    assert caught.value.hint == "projects are in `packages/one`"
+    assert caught.value.hint == "projects are in `packages/one`: name one with `#subdirectory=`"
     with pytest.raises(GitError, match="leads out"):
         project_root(tmp_path, "out")
     with pytest.raises(GitError, match="leads out"):

@@ -194,6 +194,23 @@ def test_a_reader_may_bring_files_from_elsewhere(tmp_path: Path) -> None:
     assert file.requirements[1].origin.place == "https://****@host/d/more.txt:1"
 
 
+def test_the_setting_that_names_a_file_is_told_where_there_is_no_such_file(tmp_path: Path) -> None:
+    with pytest.raises(RequirementError) as caught:
+        read_requirement_file("no.txt", directory=tmp_path, environ={}, named_by="`PIP_CONSTRAINT`")
+    assert str(caught.value) == "`PIP_CONSTRAINT`: `no.txt` does not exist"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("pyproject.toml", "write `.`"), ("a/setup.py", "`-e ./a`"), ("a-1-py3-none-any.whl", "without `-r`")],
+)
+def test_what_is_no_list_of_requirements_is_told_by_its_name(tmp_path: Path, name: str, hint: str) -> None:
+    with pytest.raises(RequirementError) as caught:
+        read(tmp_path, name)
+    assert "not a list of requirements" in caught.value.message
+    assert hint in (caught.value.hint or "")
+
+
 @given(st.text(alphabet="a-=rce #\\\n'\"${}H_:;@", max_size=60))
 def test_no_text_causes_anything_but_lines_or_a_requirement_error(text: str) -> None:
     with contextlib.suppress(RequirementError):

@@ -8,10 +8,10 @@ from miniuv.models.installed import InstalledDistribution
 from miniuv.models.metadata import CoreMetadata
 from miniuv.models.outcome import Outcome
 from miniuv.models.plan import Plan, PlannedInstall, PlannedRemoval
-from miniuv.models.resolution import Candidate
+from miniuv.models.resolution import Candidate, Resolution
 from miniuv.models.source import CommitId, DirectorySource, IndexFile, PinnedGit
 from miniuv.models.url import Url
-from miniuv.report.outcome import change_lines, direct_url_text, reason_lines, summary_lines
+from miniuv.report.outcome import change_lines, direct_url_text, place_lines, reason_lines, summary_lines
 from miniuv.report.style import Style
 
 PLAIN = Style(False)
@@ -79,8 +79,35 @@ def test_a_dry_run_counts_what_it_would_do() -> None:
 
 def test_reasons_are_told_one_a_line() -> None:
     removal = PlannedRemoval(installed=there("two"), reason="asked for")
-    plan = Plan(installs=(wanted("one", "1", None, there("one")),), removals=(removal,))
-    assert list(reason_lines(Outcome(plan=plan))) == ["reinstall one 1: because", "remove two 1.0: asked for"]
+    plan = Plan(installs=(wanted("one", "1.0", None, there("one")),), removals=(removal,))
+    assert list(reason_lines(Outcome(plan=plan))) == ["reinstall one 1.0: because", "remove two 1.0: asked for"]
+
+
+def test_who_wants_a_package_is_told_with_why_it_changes() -> None:
+    plan = Plan(installs=(wanted("one", "2.0", None, there("one", "1.0")), wanted("two", "1")))
+    resolution = Resolution(
+        candidates={each.candidate.name: each.candidate for each in plan.installs},
+        metadata={},
+        requested=frozenset(),
+        reasons={
+            canonicalize_name("one"): ("asked for on the command line",),
+            canonicalize_name("two"): tuple(f"{letter} 1 requires two" for letter in "abcde"),
+        },
+    )
+    outcome = Outcome(plan=plan, resolution=resolution)
+    assert list(reason_lines(outcome)) == [
+        "upgrade one 2.0: because; asked for on the command line",
+        "install two 1: a 1 requires two; b 1 requires two; c 1 requires two; and 2 more",
+    ]
+    assert list(place_lines(outcome)) == [
+        "one 2.0 is one.whl from https://host/simple",
+        "two 1 is two.whl from https://host/simple",
+    ]
+
+
+def test_an_older_version_is_a_downgrade() -> None:
+    plan = Plan(installs=(wanted("one", "1.0", None, there("one", "2.0")),))
+    assert list(reason_lines(Outcome(plan=plan))) == ["downgrade one 1.0: because"]
 
 
 def test_a_direct_url_is_written_as_pip_reads_it() -> None:

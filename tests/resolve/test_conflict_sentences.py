@@ -95,6 +95,42 @@ def test_an_editable_of_another_version_than_its_sibling_asks_for(universe: Univ
     }
 
 
+def test_releases_that_require_the_same_are_told_together(universe: Universe) -> None:
+    for version in ("8.0", "8.1", "8.2"):
+        universe.release("a", version, "b>=1")
+    universe.release("a", "9.0", "b>=2")
+    universe.release("b", "0.9")
+    universe.release("b", "2")
+    lines = told(universe, "a>=8", "b<1")
+    assert "a 8.0 to 8.2 require b>=1 (3 releases)" in lines
+    assert "a 9.0 requires b>=2" in lines
+    assert "the command line requires a>=8" in lines
+    assert "the command line requires b<1" in lines
+
+
+def test_two_lines_that_disagree_are_to_be_changed(universe: Universe) -> None:
+    universe.release("one", "1")
+    with pytest.raises(ResolutionError) as caught:
+        universe.resolve("one>2", constraints=["one>3"])
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("change one of these requirements")
+
+
+def test_indexes_that_are_switched_off_are_told(universe: Universe) -> None:
+    universe.asks_indexes = False
+    (line,) = told(universe, "one")
+    assert "the indexes are switched off (`--no-index`)" in line
+
+
+def test_the_resolution_says_who_wants_each_package(universe: Universe) -> None:
+    universe.release("a", "1", "b>=1")
+    universe.release("b", "1")
+    assert universe.resolve("a", "b").reasons == {
+        "a": ("asked for on the command line",),
+        "b": ("asked for on the command line", "a 1 requires b>=1"),
+    }
+
+
 def test_many_versions_are_not_all_listed(universe: Universe) -> None:
     for number in range(30):
         universe.release("one", f"{number}")

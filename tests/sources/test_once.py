@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miniuv.errors import BuildError, MiniuvError
+from miniuv.errors import BuildError, LockOrderError, MiniuvError
 from miniuv.sources.once import Once
 
 _PATIENCE = 20.0
@@ -32,6 +32,21 @@ def test_an_answer_is_computed_once_for_many_threads() -> None:
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(ask, range(8))) == {"A"}
     assert calls == ["a"]
+
+
+def test_whoever_holds_a_lock_may_not_ask_even_for_what_is_known() -> None:
+    held: list[str] = []
+
+    def check_free(wish: str) -> None:
+        if held:
+            raise LockOrderError(f"{wish} was waited for while holding {held}")
+
+    once: Once[str, str] = Once(str.upper, label=lambda key: f"the wheel of {key}", check_free=check_free)
+    assert once("a") == "A"
+    held.append("b")
+    for key in "ab":
+        with pytest.raises(LockOrderError, match=f"`the wheel of {key}` was waited for"):
+            once(key)
 
 
 def test_an_error_is_remembered_too() -> None:

@@ -2,7 +2,7 @@
  *
  * BROKEN_LOCKS is `noop` (every lock is granted, nobody is excluded), `ENOSYS` or `ENOLCK` (there are no locks), or
  * `EBADF` (as over a network: real locks, but not on descriptors that are open for reading only). Folders, and files
- * called `project.json`, are spared: those are locked by the tests themselves, which watch who writes where.
+ * called `pyproject.toml`, are spared: those are locked by the tests themselves, which watch who writes where.
  */
 
 #define _GNU_SOURCE
@@ -19,7 +19,7 @@
 
 static int is_spared(int descriptor)
 {
-    static const char name[] = "/project.json";
+    static const char name[] = "/pyproject.toml";
     char link[64], path[PATH_MAX];
     struct stat facts;
     if (fstat(descriptor, &facts) == 0 && S_ISDIR(facts.st_mode))

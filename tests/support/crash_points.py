@@ -1,4 +1,4 @@
-"""Commands that are killed before a chosen change of the cache (``crash_points.c``)."""
+"""Commands that are killed before a chosen change of the cache, or see it fail (``crash_points.c``)."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 _PATIENCE = 240.0
-_NUMBERS = struct.Struct("=4q")
+_NUMBERS = struct.Struct("=5q")
 _ROOT = Path(__file__).parents[2]
 
 
@@ -52,11 +52,18 @@ class CrashingCommands:
         )
 
     def run(
-        self, arguments: Sequence[str], *, environ: Mapping[str, str], chosen: int = 0, whole: bool = True
+        self,
+        arguments: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        chosen: int = 0,
+        whole: bool = True,
+        error: int = 0,
     ) -> Crash:
         """Run ``miniuv arguments``, killed before change number ``chosen`` (0: not at all).
 
         ``whole`` kills miniuv along with whatever child is about to make the change; else the child alone.
+        With an ``error`` nothing is killed: that change fails, and all later ones that need space.
         """
         self._log.write_bytes(b"")
         self._complaints.write_bytes(b"")
@@ -66,6 +73,7 @@ class CrashingCommands:
             "environ": {**environ, **self.environ},
             "chosen": chosen,
             "whole": whole,
+            "error": error,
             "complaints": str(self._complaints),
         }
         assert self._server.stdin is not None

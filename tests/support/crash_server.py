@@ -40,7 +40,7 @@ def _import_everything() -> None:
 def _run(asked: "dict[str, object]", numbers: mmap.mmap) -> int:
     os.chdir(str(asked["folder"]))
     victim = os.getpid() if asked["whole"] else 0
-    numbers[:] = struct.pack("=4q", 0, asked["chosen"], victim, 1)
+    numbers[:] = struct.pack("=5q", 0, asked["chosen"], victim, 1, asked["error"])
     arguments, environ, err = asked["arguments"], asked["environ"], io.StringIO()
     assert isinstance(arguments, list)
     assert isinstance(environ, dict)
@@ -61,7 +61,7 @@ def main() -> None:
         if child == 0:
             os._exit(_run(json.loads(line), numbers))
         _, status = os.waitpid(child, 0)
-        numbers[_COUNTING:] = struct.pack("=q", 0)
+        numbers[_COUNTING : _COUNTING + 8] = struct.pack("=q", 0)
         while True:  # git or a backend may have lost its parent: it comes to its own end
             try:
                 os.waitpid(-1, 0)

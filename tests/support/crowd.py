@@ -18,8 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from demo.index_alone import index_alone_variables, load_index_alone
 from tests.support.commands import World
 from tests.support.git_repositories import GitRepository
+from tests.support.git_repositories import project_files as setuptools_files
 from tests.support.lock_rules import violations
 from tests.support.processes import read_lock_log
 from tests.support.projects import project_files, write_files
@@ -51,32 +53,34 @@ time.sleep(float(os.environ.get("CROWD_PAUSE") or 0))
 os.execv(GIT, ["git", *sys.argv[1:]])
 """
 
-_BACKEND = '''"""The tiny backend, watched."""
+_BACKEND = '''"""Another backend, watched."""
 import fcntl, os, time
-import tiny
+import INNER as inner
+from INNER import *
 
 
-def _watched(build, folder):
+def _watched(what, *arguments):
     with open(os.environ["CROWD_LOG"], "a") as log:
-        log.write(f"{build.__name__[6:]} {tiny.P['name']} {os.getcwd()} {os.getpid()}\\n")
-    lock = os.open("project.json", os.O_RDWR)
+        log.write(f"{what} NAME {os.getcwd()} {os.getpid()}\\n")
+    lock = os.open("pyproject.toml", os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         with open(os.environ["CROWD_LOG"], "a") as log:
             log.write(f"two-writers {os.getcwd()}\\n")
     time.sleep(float(os.environ.get("CROWD_PAUSE") or 0))
-    name = build(folder)
-    os.close(lock)
-    return name
+    try:
+        return getattr(inner, f"build_{what}")(*arguments)
+    finally:
+        os.close(lock)
 
 
-def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
-    return _watched(tiny.build_wheel, wheel_directory)
+def build_wheel(*arguments):
+    return _watched("wheel", *arguments)
 
 
-def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
-    return _watched(tiny.build_editable, wheel_directory)
+def build_editable(*arguments):
+    return _watched("editable", *arguments)
 '''
 
 
@@ -108,8 +112,10 @@ class Crowd:
     _pids: set[int] = field(default_factory=set)
 
     @classmethod
-    def make(cls, folder: Path, *, processes: int, editables: int, repositories: int, seed: int = 0) -> Self:
-        """Make everything but the environments."""
+    def make(
+        cls, folder: Path, *, processes: int, editables: int, repositories: int, seed: int = 0, real: bool = False
+    ) -> Self:
+        """Make everything but the environments; ``real`` projects are built by setuptools, from the package index."""
         folder.mkdir(parents=True, exist_ok=True)
         world = World.make(folder, environment=False)
         crowd = cls(
@@ -120,11 +126,14 @@ class Crowd:
             seed=seed,
         )
         crowd._watch()
-        requirements = [crowd._repository(number, name) for number, name in enumerate(crowd.repositories)]
+        if real:
+            settings = load_index_alone(os.environ, cache=crowd.cache, directory=folder)
+            del world.environ["MINIUV_NO_INDEX"]
+            world.environ = index_alone_variables(world.environ, settings)
+        requirements = [crowd._repository(number, name, real) for number, name in enumerate(crowd.repositories)]
         for number, name in enumerate(crowd.editables):
             shuffled = random.Random(f"{seed} {name}").sample(requirements, len(requirements))
-            watched = _watched_project(name, dependencies=shuffled, dynamic=number % 2 == 0)
-            write_files(world.folder / name, watched)
+            write_files(world.folder / name, _project(name, shuffled, dynamic=number % 2 == 0, real=real))
         return crowd
 
     @property
@@ -219,10 +228,10 @@ class Crowd:
         private = str(self.cache / "v1" / "tmp")
         assert [line for line in lines if line.what == "fetch" and not line.folder.startswith(private)] == []
 
-    def check_log(self, *, once: bool = True) -> list[dict[str, object]]:
-        """Hold the log of all locks to the rules; return its events."""
+    def check_log(self, *, once: bool = True, exclusive: bool = True) -> list[dict[str, object]]:
+        """Hold the log of all locks to the rules, as ``violations`` does; return its events."""
         events = self.events()
-        broken = violations(events, killed=self.killed, once=once)
+        broken = violations(events, killed=self.killed, once=once, exclusive=exclusive)
         assert broken == [], "\n".join(map(str, broken[:20]))
         assert {event["pid"] for event in events} >= self._pids - self.killed
         return events
@@ -267,11 +276,11 @@ class Crowd:
         environ["CROWD_LOG"] = str(folder / "crowd.log")
         environ["MINIUV_LOCK_LOG"] = str(folder / "locks.log")
 
-    def _repository(self, number: int, name: str) -> str:
+    def _repository(self, number: int, name: str, real: bool) -> str:
         """Make one; every other requirement names a branch, and every other package tells its metadata by a build."""
         path = self.world.folder / "repositories" / f"{name}.git"
         repository = GitRepository.create(path)
-        commit = repository.commit(_watched_project(name, dependencies=(), dynamic=number % 3 == 0))
+        commit = repository.commit(_project(name, (), dynamic=number % 3 == 0, real=real))
         return f"{name} @ git+{repository.url}@{commit if number % 2 else 'main'}"
 
 
@@ -293,7 +302,13 @@ def _ancestors(pid: int) -> Iterator[int]:
         yield pid
 
 
-def _watched_project(name: str, *, dependencies: Sequence[str], dynamic: bool) -> dict[str, str]:
-    files = project_files(name, dependencies=dependencies, dynamic=dynamic)
-    files["pyproject.toml"] = files["pyproject.toml"].replace('"tiny"', '"watched"')
-    return {**files, "backend/watched.py": _BACKEND}
+def _project(name: str, dependencies: Sequence[str], *, dynamic: bool, real: bool) -> dict[str, str]:
+    """The files of a project whose backend is watched; only a tiny one can be ``dynamic``."""
+    if real:
+        inner, files = "setuptools.build_meta", setuptools_files(name, dependencies=dependencies)
+        project = files["pyproject.toml"].replace(f'"{inner}"', '"watched"\nbackend-path = ["backend"]')
+    else:
+        inner, files = "tiny", project_files(name, dependencies=dependencies, dynamic=dynamic)
+        project = files["pyproject.toml"].replace('"tiny"', '"watched"')
+    backend = _BACKEND.replace("INNER", inner).replace("NAME", name)
+    return {**files, "pyproject.toml": project, "backend/watched.py": backend}

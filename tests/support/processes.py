@@ -1,16 +1,20 @@
 """Other processes for tests of what several do at once: real ones, told step by step."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from miniuv.reporter import Reporter, WaitNotice
+
+T = TypeVar("T")
 
 _PATIENCE = 60.0
 """A test that hangs ends after so many seconds, and fails."""
@@ -63,6 +67,15 @@ class OtherProcess:
         self._process.stdin.write("\n")
         self._process.stdin.flush()
 
+    def stop(self) -> None:
+        """SIGSTOP, and wait until it stands still."""
+        os.kill(self.pid, signal.SIGSTOP)
+        os.waitpid(self.pid, os.WUNTRACED)
+
+    def go_on(self) -> None:
+        """SIGCONT."""
+        os.kill(self.pid, signal.SIGCONT)
+
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
         self._process.kill()
@@ -103,7 +116,18 @@ class RecordingReporter(Reporter):
 
 
 def read_lock_log(path: Path) -> list[dict[str, object]]:
-    """The events of ``MINIUV_LOCK_LOG``, in the order of the file."""
+    """The events of ``MINIUV_LOCK_LOG``, in the order of the file; a line that is just being written is left out."""
     import json
 
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def until(condition: Callable[[], T | None]) -> T:
+    """What ``condition`` gives as soon as that is something; for what can only be looked at, not waited for."""
+    pause = threading.Event()
+    deadline = time.monotonic() + _PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it never came"
+        pause.wait(0.005)
+    return found

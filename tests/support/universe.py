@@ -53,6 +53,10 @@ class Universe:
     listed: list[str] = field(default_factory=list)
     read: list[str] = field(default_factory=list)
     listener: Listener = field(default_factory=Listener)
+    places: tuple[str, ...] = ()
+    """See ``PackageIndex``."""
+    asks_indexes: bool = True
+    """See ``PackageIndex``."""
 
     def release(self, name: str, version: str, *requires: str, extras: Sequence[str] = (), **more: str) -> None:
         """Put a wheel on the index."""

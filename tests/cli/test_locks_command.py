@@ -2,18 +2,21 @@
 
 import json
 import os
-import signal
 import socket
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from miniuv.cli.entry import run as run_command
+from miniuv.cache.lock_keys import LockKey
+from miniuv.cache.locks import HeldLocks, LockManager
+from miniuv.cache.runtime import runtime_folder
 from miniuv.errors import LockWaitExpiredError
+from miniuv.reporter import Reporter
 from tests.support.commands import World
-from tests.support.processes import OtherProcess, read_lock_log
+from tests.support.processes import OtherProcess, read_lock_log, until
 from tests.support.projects import write_files, write_project
 from tests.support.wheels import make_wheel
 
@@ -62,11 +65,11 @@ def hold(world: World) -> Iterator[Callable[[str, object], OtherProcess]]:
             pass
 
 
-def listed(world: World, path: str = "") -> list[dict[str, object]]:
+def listed(world: World, tree: Path | None = None) -> list[dict[str, object]]:
     """The locks, without those of other tests' source trees."""
     said = world.miniuv("cache", "locks", "--json")
     assert (said.code, said.err) == (0, "")
-    return [lock for lock in json.loads(said.out) if lock["kind"] != "source tree" or lock["step"] == path]
+    return [lock for lock in json.loads(said.out) if lock["kind"] != "source tree" or lock["step"] == str(tree)]
 
 
 def test_a_cache_that_nobody_uses_has_no_locks_and_is_not_made(world: World) -> None:
@@ -82,9 +85,8 @@ def test_each_kind_of_lock_is_listed_with_its_holder(
     for other in others:
         other.expect("holding")
     before = time.time()
-    git, tree, environment = sorted(
-        listed(world, str(tmp_path)), key=lambda lock: [o.pid for o in others].index(lock["pid"])
-    )  # type: ignore[call-overload]
+    by_pid = {lock["pid"]: lock for lock in listed(world, tmp_path)}
+    git, tree, environment = (by_pid[other.pid] for other in others)
     assert [git["kind"], tree["kind"], environment["kind"]] == ["git", "source tree", "environment"]
     assert [git["step"], tree["step"], environment["step"]] == ["history of a", str(tmp_path), "install"]
     assert environment["path"] == str(env / ".lock")
@@ -129,7 +131,7 @@ def test_who_waits_is_listed_until_it_has_the_lock(world: World, hold: Callable[
 def test_a_stopped_holder_is_said_to_be_stopped(world: World, hold: Callable[[str, object], OtherProcess]) -> None:
     holder = hold("git", "a")
     holder.expect("holding")
-    os.kill(holder.pid, signal.SIGSTOP)
+    holder.stop()
     assert [lock["presence"] for lock in listed(world)] == ["stopped"]
     assert "stopped, " in world.miniuv("cache", "locks").out
 
@@ -194,8 +196,6 @@ def build_wheel(folder, settings=None, metadata=None):
 def test_three_commands_that_want_what_cannot_be_built_try_it_once_and_say_the_same(
     world: World, tmp_path: Path
 ) -> None:
-    import tarfile
-
     project = {
         "PKG-INFO": "Metadata-Version: 2.1\nName: bad\nVersion: 1.0\n",
         "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "slow"\nbackend-path = ["."]\n',
@@ -207,20 +207,49 @@ def test_three_commands_that_want_what_cannot_be_built_try_it_once_and_say_the_s
     tries, log = tmp_path / "tries", tmp_path / "log"
     environ = {"TRIES": str(tries), "GO": str(tmp_path / "go"), "MINIUV_LOCK_LOG": str(log)}
 
-    def start() -> "object":
-        return world.start("pip", "install", tmp_path / "bad-1.0.tar.gz", environ=environ)
+    commands = [world.start("pip", "install", tmp_path / "bad-1.0.tar.gz", environ=environ) for _ in range(3)]
 
-    deadline = time.monotonic() + 60
-    commands = [start() for _ in range(3)]
-    waiting: set[object] = set()
-    while len(waiting) < 2:  # the two that are behind the lock of the third
-        assert time.monotonic() < deadline
+    def two_wait() -> bool:
         events = read_lock_log(log) if log.exists() else []
         running = {event["name"] for event in events if event["event"] == "acquire" and "wheel/" in str(event["name"])}
-        waiting = {event["pid"] for event in events if event["event"] == "wait" and event["name"] in running}
+        return len({event["pid"] for event in events if event["event"] == "wait" and event["name"] in running}) == 2
+
+    until(two_wait)
     (tmp_path / "go").touch()
     for command in commands:
-        _, err = command.communicate(timeout=60)  # type: ignore[attr-defined]
-        assert command.returncode == 1  # type: ignore[attr-defined]
+        _, err = command.communicate(timeout=60)
+        assert command.returncode == 1
         assert "this cannot be built" in err
     assert tries.read_text() == "tried\n"
+
+
+ENDLESS = """
+import os, time
+def build_editable(folder, settings=None, metadata=None):
+    with open("pid.part", "w") as file:
+        file.write(str(os.getpid()))
+    os.rename("pid.part", "pid")
+    while True:
+        time.sleep(1)
+"""
+
+
+def test_the_lock_of_a_source_tree_is_free_only_when_a_killed_commands_backend_is_gone(
+    world: World, tmp_path: Path
+) -> None:
+    lines = ["[build-system]", "requires = []", 'build-backend = "endless"', 'backend-path = ["."]']
+    lines += ["[project]", 'name = "endless"', 'version = "1.0"', ""]
+    project = write_files(tmp_path / "endless", {"pyproject.toml": "\n".join(lines), "endless.py": ENDLESS})
+    locks = LockManager(tmp_path, runtime=runtime_folder(fallback=tmp_path), reporter=Reporter())
+
+    def try_lock() -> HeldLocks | None:
+        return locks.try_acquire([LockKey.source_tree(project)], step="next")
+
+    with world.start("pip", "install", "-e", project) as command:
+        until((project / "pid").exists)
+        backend = Path("/proc", (project / "pid").read_text(), "exe")
+        assert try_lock() is None
+        command.kill()
+        with until(try_lock):
+            assert not os.path.lexists(backend)
+    locks.close()
