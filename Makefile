@@ -41,8 +41,9 @@ fix: $(READY) ## format, and mend what ruff can mend
 	$(RUN) -m ruff check --fix $(CODE)
 	$(RUN) -m ruff format $(CODE)
 
-bench: $(READY) ## how long a round takes: the demo with many warm rounds, in numbers only
+bench: $(READY) ## how long a warm round of the demo takes, and how two processes split work: numbers only
 	@$(RUN) -m demo.run --rounds 12 --quiet
+	@$(RUN) -m bench.concurrency
 
 stress: $(READY) ## what takes minutes: many processes, many rounds
 	$(RUN) -m pytest -m stress

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from miniuv.cache.layout import Layout, create_folders
+from miniuv.cache.lease import Lease
+from miniuv.cache.locks import LockFile
+from miniuv.cache.owner import read_owner
 from tests.support.crowd import Crowd
 from tests.support.shims import compile_shim
 
@@ -58,6 +62,33 @@ def test_the_preloaded_library_breaks_locks_as_it_says(library: Path, tmp_path: 
         check=True,
     )
     assert " ".join(done.stdout.split()) == answers
+
+
+def test_a_lease_has_its_name_only_once_it_tells_whose_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = Layout(root=tmp_path / "cache")
+    create_folders(layout)
+    seen: list[Path] = []
+    really = os.write
+
+    def write(descriptor: int, data: bytes) -> int:
+        seen.extend(layout.leases.iterdir())
+        return really(descriptor, data)
+
+    monkeypatch.setattr(os, "write", write)
+    lease = Lease.open(layout)
+    monkeypatch.undo()
+    assert [path.suffix for path in seen] == [".new"]
+    owner = read_owner(layout.leases / lease.name)
+    assert owner is not None
+    assert owner.is_this_process
+    lease.close()
+    assert [*layout.leases.iterdir()] == []
+
+
+def test_who_looks_whether_a_lease_is_dead_never_makes_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        LockFile.try_lock(tmp_path / "lease", create=False)
+    assert [*tmp_path.iterdir()] == []
 
 
 def _crowd(folder: Path, library: Path, way: str, *, processes: int, editables: int, repositories: int) -> Crowd:

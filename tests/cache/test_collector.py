@@ -545,6 +545,21 @@ def test_a_collector_may_die_at_every_step_and_the_next_one_leaves_all_in_order(
     assert step > 5
 
 
+def test_while_others_live_the_link_stays_so_that_nothing_they_publish_vanishes_for_a_moment(root: Path) -> None:
+    put_file(root, "k")
+    with OtherProcess(USER, root, "blobs", "other") as user:
+        user.expect("False")
+        assert [entry.key for entry in collect(root).removed] == ["k"]
+        assert (root / "v1" / "blobs" / "k").is_symlink()
+        with Store.open(root, reporter=Reporter()) as store:
+            assert store.find("blobs", "k") is None
+            with store.staging() as staging:
+                (staging / "file").write_text("again")
+                assert store.publish(staging / "file", "blobs", "k").read_text() == "again"
+    collect(root)
+    assert leftovers(root) == []
+
+
 READER = """
 import time
 from pathlib import Path

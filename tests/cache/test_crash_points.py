@@ -17,7 +17,7 @@ from tests.support.shims import compile_shim
 from tests.support.simple_index import SimpleIndex
 from tests.support.wheels import make_wheel
 
-_SAMPLES = 5
+_SAMPLES = 4
 """Points of each kind of source that an ordinary run of the tests tries; the stress run tries all."""
 _KILLED = -9
 
@@ -240,7 +240,7 @@ def test_a_disk_that_is_full_from_any_change_on_ends_a_cold_install_with_a_clear
     bench: Bench, error: str, record_property: Callable[[str, object], None]
 ) -> None:
     total = len(_all(bench))
-    ended = _fail(bench, _sampled(range(1, total + 1), _SAMPLES - 2), error)
+    ended = _fail(bench, _sampled(range(1, total + 1), _SAMPLES - 1), error)
     assert ended > 0
     record_property("figure", f"{error} at a change, {bench.kind}: {ended} clear errors, nothing left, retry works")
 
