@@ -22,7 +22,11 @@ FailureKind = Literal[
 ]
 
 _PATTERNS: tuple[tuple[FailureKind, str], ...] = (
-    ("disk", r"No space left on device|Disk quota exceeded|Read-only file system"),
+    (
+        "disk",
+        r"No space left on device|Disk quota exceeded|Read-only file system|Input/output error|"
+        r"unable to create directory for",
+    ),
     ("ownership", r"dubious ownership"),
     ("certificate", r"[Cc]ertificate (problem|verification failed|verify failed)"),
     ("host-key", r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED"),
