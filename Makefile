@@ -46,7 +46,7 @@ bench: $(READY) ## how long a warm round of the demo takes, and how two processe
 	@$(RUN) -m bench.concurrency
 
 stress: $(READY) ## what takes minutes: many processes, many rounds
-	$(RUN) -m pytest -m stress
+	$(RUN) -m pytest -m stress --timeout 7200
 
 clean: ## remove what make and the tools made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist bench/out

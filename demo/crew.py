@@ -20,6 +20,25 @@ class DemoError(MiniuvError):
     """The demo did not go as it should."""
 
 
+def ended(work: Callable[[], int]) -> int:
+    """Do a whole program's ``work`` and return its exit code; an error is told in words."""
+    try:
+        return work()
+    except MiniuvError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"\nhint: {error.hint}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def tell(line: str) -> None:
+    """Say one line to people."""
+    sys.stdout.write(f"{line}\n")  # one write: the crew is heard by several threads
+    sys.stdout.flush()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Member:
     """One running process of the crew."""

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from demo.crew import MINIUV, DemoError, run_crew
+from demo.crew import MINIUV, DemoError, ended, run_crew, tell
 from demo.kernel_locks import Wait, children, cpu_ticks, deadlock_between, is_waiting, shows_locks
 from demo.play import FIRST, PAIR, Play, Say, Tool, end, play, target
 from demo.workshop import CHECKOUT, Workshop, open_workshop
@@ -181,24 +181,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", action="store_true", help="keep the temporary folder")
     options = parser.parse_args(arguments)
 
-    def say(line: str) -> None:
-        sys.stdout.write(f"{line}\n")  # one write: the crew is heard by several threads
-        sys.stdout.flush()
-
-    try:
-        with open_workshop(environ=os.environ, keep=options.keep, say=say) as workshop:
-            show(workshop, say=say)
-    except UnavailableError as error:
-        say(f"skipped: {error}")
+    def prove() -> int:
+        try:
+            with open_workshop(environ=os.environ, keep=options.keep, say=tell) as workshop:
+                show(workshop, say=tell)
+        except UnavailableError as error:
+            tell(f"skipped: {error}")
         return 0
-    except MiniuvError as error:
-        print(f"error: {error}", file=sys.stderr)
-        if error.hint:
-            print(f"\nhint: {error.hint}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+
+    return ended(prove)
 
 
 if __name__ == "__main__":

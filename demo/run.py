@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo import look
-from demo.crew import DemoError, run_crew
+from demo.crew import DemoError, ended, run_crew, tell
 from demo.workshop import CHECKOUT, PROJECTS, Workshop, open_workshop
-from miniuv.errors import MiniuvError
 
 _PATIENCE = 600.0
 """Seconds after which a process is called hung; a cold round on a slow line takes one."""
@@ -37,8 +36,6 @@ class Installed:
 class Round:
     """One round that went well."""
 
-    creation: float
-    """Seconds for the environments."""
     installation: float
     """Seconds until the last process had ended."""
     installed: Installed
@@ -78,7 +75,7 @@ def run_round(workshop: Workshop, *, processes: int, say: Callable[[str], None])
         check_equal(f"[{label}]", found[label], f"[{labels[0]}]", found[labels[0]])
     say(f"all import; {len(found[labels[0]].versions)} packages, the same in each")
     say(f"took {creation + installation:.1f} s: environments {creation:.1f} s, installing {installation:.1f} s")
-    return Round(creation=creation, installation=installation, installed=found[labels[0]])
+    return Round(installation=installation, installed=found[labels[0]])
 
 
 def look_into(environment: Path) -> Installed:
@@ -136,27 +133,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", action="store_true", help="keep the temporary folder")
     options = parser.parse_args(arguments)
 
-    def tell(line: str) -> None:
-        sys.stdout.write(f"{line}\n")  # one write: the crew is heard by several threads
-        sys.stdout.flush()
+    say = (lambda _: None) if options.quiet else tell
 
-    def say(line: str) -> None:
-        if not options.quiet:
-            tell(line)
-
-    try:
+    def show() -> int:
         with open_workshop(environ=os.environ, keep=options.keep, say=say) as workshop:
             done = run_rounds(workshop, rounds=options.rounds, processes=options.processes, say=say)
             for line in _summary(done, workshop):
                 tell(line)
-    except MiniuvError as error:
-        print(f"error: {error}", file=sys.stderr)
-        if error.hint:
-            print(f"\nhint: {error.hint}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+        return 0
+
+    return ended(show)
 
 
 if __name__ == "__main__":

@@ -5,34 +5,31 @@ import signal
 import subprocess
 import sys
 
+from demo.crew import DemoError, ended
 from demo.workshop import CHECKOUT, Workshop, open_workshop
-from miniuv.errors import MiniuvError
 
 
 def main() -> int:
     """Open the shell; its exit code is ours."""
+    return ended(open_shell)
+
+
+def open_shell() -> int:
+    """Open the shell; raises ``DemoError`` where there is none."""
 
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    try:
-        with open_workshop(environ=os.environ, say=say) as workshop:
-            for line in _greeting(workshop):
-                say(line)
-            shell = os.environ.get("SHELL") or "/bin/sh"
-            # Ctrl-C is for what runs in the shell. A handler, unlike SIG_IGN, is not inherited by it.
-            signal.signal(signal.SIGINT, lambda *_: None)
+    with open_workshop(environ=os.environ, say=say) as workshop:
+        for line in _greeting(workshop):
+            say(line)
+        shell = os.environ.get("SHELL") or "/bin/sh"
+        # Ctrl-C is for what runs in the shell. A handler, unlike SIG_IGN, is not inherited by it.
+        signal.signal(signal.SIGINT, lambda *_: None)
+        try:
             return subprocess.run([shell], cwd=CHECKOUT, env=dict(workshop.environment), check=False).returncode
-    except MiniuvError as error:
-        say(f"error: {error}")
-        if error.hint:
-            say(f"\nhint: {error.hint}")
-        return 1
-    except FileNotFoundError as error:
-        say(f"error: there is no shell `{error.filename}`\n\nhint: set SHELL to one that is there")
-        return 1
-    except KeyboardInterrupt:
-        return 130
+        except FileNotFoundError as error:
+            raise DemoError(f"there is no shell `{shell}`", hint="set SHELL to one that is there") from error
 
 
 def _greeting(workshop: Workshop) -> list[str]:

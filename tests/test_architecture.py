@@ -33,7 +33,7 @@ ONLY_IN = {
 }
 """Who may import a library, and its parts, at any depth of nesting."""
 
-HEAVY = {"httpx", "rich", "filelock", "virtualenv", "build", "installer", "distlib", "resolvelib", "subprocess"}
+HEAVY = {"httpx", "rich", "filelock", "virtualenv", "build", "distlib", "resolvelib", "subprocess"}
 """What the start of every command must not pay for."""
 
 

@@ -41,10 +41,6 @@ class HookLog:
         """The first ones, each with how many lines came before it."""
         self._count = 0
 
-    def last_lines(self, count: int) -> tuple[str, ...]:
-        """The last ``count`` lines of the hook that ran last."""
-        return tuple(_shown(line) for line in list(self._last)[-count:])
-
     def excerpt(self, count: int) -> tuple[str, ...]:
         """The lines of the hook that ran last that say most: its last ``count``, from the start of a traceback.
 

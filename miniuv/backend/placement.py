@@ -2,10 +2,11 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from miniuv.archive.intact import DamagedWheelError
+from miniuv.archive.scripts import read_entry_points, with_shebang
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.wheel import UnpackedWheel, WheelFile
 
@@ -43,11 +44,14 @@ def place_wheel(wheel: UnpackedWheel, *, root: Path, interpreter: Interpreter, p
         place.unlink(missing_ok=True)
         _copy(wheel, file, place)
         if scheme == "scripts":
-            _make_script(place, python)
-    for name, content in _entry_point_scripts(root / modules / wheel.dist_info, python):
-        place = root / "bin" / name
+            if (content := with_shebang(place.read_bytes(), python)) is not None:
+                place.write_bytes(content)
+            place.chmod(0o755)
+    listed = root / modules / wheel.dist_info / "entry_points.txt"
+    for entry in read_entry_points(listed.read_bytes(), where=wheel.filename) if listed.is_file() else ():
+        place = root / "bin" / entry.name
         place.unlink(missing_ok=True)
-        place.write_bytes(content)
+        place.write_bytes(entry.script(python))
         place.chmod(0o755)
 
 
@@ -76,32 +80,3 @@ def _copy(wheel: UnpackedWheel, file: WheelFile, place: Path) -> None:
         os.fchmod(target.fileno(), 0o755 if file.executable else 0o644)
     if digest.hexdigest() != file.sha256:
         raise DamagedWheelError(wheel, (file.path,))
-
-
-def _make_script(place: Path, python: Path) -> None:
-    content = place.read_bytes()
-    first, newline, rest = content.partition(b"\n")
-    if first.startswith(b"#!python"):
-        content = _shebang(python) + newline + rest
-        place.write_bytes(content)
-    place.chmod(0o755)
-
-
-def _shebang(python: Path) -> bytes:
-    """The first line of a script; ``installer`` knows the trick for long paths and for blanks."""
-    from installer.scripts import Script
-
-    _, content = Script("x", "x", "x", "console").generate(str(python), "posix")
-    return content.partition(b"\n# -*- coding")[0]
-
-
-def _entry_point_scripts(dist_info: Path, python: Path) -> Iterator[tuple[str, bytes]]:
-    """The wheel was checked when it was unpacked: names are plain, targets are ``module:function``."""
-    from importlib.metadata import Distribution
-
-    from installer.scripts import Script
-
-    entry_points = Distribution.at(dist_info).entry_points
-    for group in ("console_scripts", "gui_scripts"):
-        for entry in sorted(entry_points.select(group=group)):
-            yield Script(entry.name, entry.module, entry.attr, "console").generate(str(python), "posix")

@@ -3,17 +3,19 @@
 from functools import cache
 from pathlib import Path
 
+UNKNOWN = "unknown"
+"""In place of a boot id: the kernel gives none."""
 DURABLE = ""
 """In place of a boot id: was read back whole in a later boot than the one it was written in."""
 
 
 @cache
 def boot_id() -> str:
-    """The kernel's boot id; where it gives none, a word that never changes."""
+    """The kernel's boot id, or ``UNKNOWN``."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip() or "unknown"
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip() or UNKNOWN
     except (OSError, ValueError):
-        return "unknown"
+        return UNKNOWN
 
 
 def may_be_torn(boot: str) -> bool:

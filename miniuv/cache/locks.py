@@ -161,11 +161,6 @@ class HeldLocks:
         self._holds = tuple(holds)
         self._thread = threading.get_ident()
 
-    @property
-    def keys(self) -> tuple[LockKey, ...]:
-        """What is held, upwards."""
-        return tuple(hold.key for hold in self._holds)
-
     def release(self) -> None:
         """Give everything back; a second call does nothing."""
         holds, self._holds = self._holds, ()

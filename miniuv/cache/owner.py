@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from miniuv.cache.boot import boot_id
 from miniuv.models.url import redact
 
 RECORD_LIMIT = 512
@@ -29,7 +30,7 @@ class Owner:
     pid: int
     host: str
     boot: str
-    """The kernel's boot id; empty where there is none."""
+    """The kernel's boot id."""
     namespace: int
     """The inode of the pid namespace: a pid means nothing outside it. 0 where there is none."""
     ticks: int
@@ -167,14 +168,10 @@ def host_name() -> str:
 @lru_cache(maxsize=1)
 def _identity(pid: int) -> tuple[str, str, int, int, str]:
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        boot = ""
-    try:
         namespace = Path("/proc/self/ns/pid").stat().st_ino
     except OSError:
         namespace = 0
-    return host_name(), boot, namespace, _start_ticks(pid) or 0, _shorten(_command(sys.argv), _COMMAND_LIMIT)
+    return host_name(), boot_id(), namespace, _start_ticks(pid) or 0, _shorten(_command(sys.argv), _COMMAND_LIMIT)
 
 
 def _command(argv: Iterable[str]) -> str:

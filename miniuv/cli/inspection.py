@@ -8,6 +8,26 @@ from miniuv.models.installed import InstalledDistribution
 from miniuv.models.interpreter import Interpreter
 
 
+def add_exclusions(parser: argparse.ArgumentParser) -> None:
+    """Add the options that ``look_for_listed`` reads."""
+    parser.add_argument("--exclude-editable", action="store_true")
+    parser.add_argument("--exclude", metavar="NAME", action="append", default=[])
+
+
+def look_for_listed(arguments: argparse.Namespace, context: Context) -> list[InstalledDistribution]:
+    """What is installed in the target, without what the options exclude."""
+    from packaging.utils import canonicalize_name
+
+    _, installed = look(arguments, context)
+    excluded = set(map(canonicalize_name, arguments.exclude))
+    return [
+        distribution
+        for distribution in installed
+        if distribution.name not in excluded
+        and not (arguments.exclude_editable and distribution.editable_location is not None)
+    ]
+
+
 def look(arguments: argparse.Namespace, context: Context) -> tuple[Interpreter, tuple[InstalledDistribution, ...]]:
     """The target and what is installed there."""
     from miniuv.environment.installed import installed_distributions

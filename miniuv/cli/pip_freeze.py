@@ -4,15 +4,14 @@ import argparse
 
 from miniuv.cli import foreign
 from miniuv.cli.context import Context
-from miniuv.cli.inspection import look
+from miniuv.cli.inspection import add_exclusions, look_for_listed
 from miniuv.cli.options import add_target
 from miniuv.models.installed import InstalledDistribution
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See ``Command``."""
-    parser.add_argument("--exclude-editable", action="store_true")
-    parser.add_argument("--exclude", metavar="NAME", action="append", default=[])
+    add_exclusions(parser)
     foreign.ignore(parser, ("-l", "--local", "--all"))
     foreign.refuse(parser, foreign.FREEZE_REFUSED)
     add_target(parser)
@@ -20,15 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """See ``Command``."""
-    from packaging.utils import canonicalize_name
-
-    _, installed = look(arguments, context)
-    excluded = set(map(canonicalize_name, arguments.exclude))
-    for distribution in installed:
-        if distribution.name in excluded:
-            continue
-        if arguments.exclude_editable and distribution.editable_location is not None:
-            continue
+    for distribution in look_for_listed(arguments, context):
         context.write(frozen(distribution))
     return 0
 

@@ -4,7 +4,7 @@ import argparse
 
 from miniuv.cli import foreign
 from miniuv.cli.context import Context
-from miniuv.cli.inspection import look
+from miniuv.cli.inspection import add_exclusions, look_for_listed
 from miniuv.cli.options import add_target
 from miniuv.models.installed import InstalledDistribution
 
@@ -13,8 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See ``Command``."""
     parser.add_argument("--format", choices=("columns", "json", "freeze"), default="columns")
     parser.add_argument("-e", "--editable", action="store_true", help="editables only")
-    parser.add_argument("--exclude-editable", action="store_true")
-    parser.add_argument("--exclude", metavar="NAME", action="append", default=[])
+    add_exclusions(parser)
     foreign.ignore(parser, ("-l", "--local", "--include-editable"))
     foreign.refuse(parser, foreign.LIST_REFUSED)
     add_target(parser)
@@ -22,16 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """See ``Command``."""
-    from packaging.utils import canonicalize_name
-
-    _, installed = look(arguments, context)
-    excluded = set(map(canonicalize_name, arguments.exclude))
     shown = [
         distribution
-        for distribution in installed
-        if distribution.name not in excluded
-        and not (arguments.editable and distribution.editable_location is None)
-        and not (arguments.exclude_editable and distribution.editable_location is not None)
+        for distribution in look_for_listed(arguments, context)
+        if not (arguments.editable and distribution.editable_location is None)
     ]
     if arguments.format == "json":
         import json

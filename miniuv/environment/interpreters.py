@@ -1,5 +1,6 @@
 """Find interpreters, and know them."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from miniuv.environment import places, probe
-from miniuv.errors import TargetError
+from miniuv.errors import CacheError, TargetError
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.request import TargetRequest
 from miniuv.process import Runner
@@ -163,7 +164,8 @@ class Interpreters:
         # A shim starts another interpreter tomorrow: only what named itself is remembered.
         is_itself = os.path.realpath(interpreter.executable) == os.path.realpath(executable)
         if self._store is not None and action is not None and is_itself:
-            self._store.write_record(action, {"answer": fresh})
+            with contextlib.suppress(CacheError):  # on a full disk it is asked again next time
+                self._store.write_record(action, {"answer": fresh})
         return interpreter
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from miniuv.cache.boot import UNKNOWN, boot_id
 from miniuv.cache.jobs import Job, JobRunner
 from miniuv.cache.layout import EntryKind
 from miniuv.cache.store import Store
@@ -76,7 +77,7 @@ class Fetcher:
 
         def ask() -> Listing:
             listing = self._transport.references(remote)
-            record = {"boot": _boot_id(), "at": time.monotonic(), "refs": dict(listing.refs)}
+            record = {"boot": boot_id(), "at": time.monotonic(), "refs": dict(listing.refs)}
             self._store.write_record(question, record)
             return listing
 
@@ -95,10 +96,10 @@ class Fetcher:
     def _recorded(self, question: str) -> Listing | None:
         """Return what another process was told since our run began: as good as asking ourselves."""
         record = self._store.read_record(question) or {}
-        refs, asked, boot = record.get("refs"), record.get("at"), _boot_id()
+        refs, asked = record.get("refs"), record.get("at")
         if not isinstance(refs, dict) or not isinstance(asked, float):
             return None
-        recent = asked >= self._began and boot != "" and record.get("boot") == boot
+        recent = asked >= self._began and record.get("boot") == boot_id() != UNKNOWN
         return Listing(refs=refs) if recent or self._offline else None
 
     def commit(self, remote: Remote, commit: str, *, tags: frozenset[Tag] = frozenset()) -> Database:
@@ -272,10 +273,3 @@ def _not_a_commit(remote: Remote, identifier: str, kind: str | None) -> GitError
         return GitError(f"`{remote.shown}` has no commit `{identifier}`", hint="is it pushed, to a branch or a tag?")
     hint = "name the tag itself, or the commit behind it" if kind == "tag" else "name a commit, a branch or a tag"
     return GitError(f"`{identifier}` in `{remote.shown}` is a {kind}, not a commit", hint=hint)
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""

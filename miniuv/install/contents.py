@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from miniuv.archive.dist_info import header
+from miniuv.archive.scripts import read_entry_points, with_shebang
 from miniuv.errors import InstallError
 from miniuv.install.layout import Layout
 from miniuv.install.record import record_hash, write_record
-from miniuv.install.scripts import entry_point_scripts, with_shebang
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.wheel import PreparedWheel, UnpackedWheel, WheelFile
 
@@ -137,10 +138,9 @@ def _script(file: WheelFile, source: str, target: str, interpreter: Interpreter)
 def _generated(prepared: PreparedWheel, *, layout: Layout, info: str, interpreter: Interpreter) -> Iterator[NewFile]:
     wheel = prepared.wheel
     if any(file.path == f"{wheel.dist_info}/entry_points.txt" for file in wheel.files):
-        text = _read_text(wheel, "entry_points.txt")
-        scripts = entry_point_scripts(text, executable=interpreter.executable, where=wheel.filename)
-        for name, code in scripts.items():
-            yield _written(f"{layout.scripts}/{name}", code, executable=True)
+        data = (wheel.root / wheel.dist_info / "entry_points.txt").read_bytes()
+        for entry in read_entry_points(data, where=wheel.filename):
+            yield _written(f"{layout.scripts}/{entry.name}", entry.script(interpreter.executable), executable=True)
     yield _written(f"{info}/INSTALLER", f"{INSTALLER}\n".encode())
     if prepared.planned.requested:
         yield _written(f"{info}/REQUESTED", b"")
@@ -174,16 +174,4 @@ def _data_folder(wheel: UnpackedWheel) -> str:
 
 
 def _root_is_purelib(wheel: UnpackedWheel) -> bool:
-    for line in _read_text(wheel, "WHEEL").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip().lower() == "root-is-purelib":
-            return value.strip().lower() == "true"
-    return False
-
-
-def _read_text(wheel: UnpackedWheel, name: str) -> str:
-    path = wheel.root / wheel.dist_info / name
-    try:
-        return path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InstallError(f"`{name}` is not valid UTF-8", where=wheel.filename) from error
+    return header((wheel.root / wheel.dist_info / "WHEEL").read_bytes(), "root-is-purelib").lower() == "true"

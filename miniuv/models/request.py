@@ -44,7 +44,6 @@ class InstallRequest:
     editables: tuple[str, ...] = ()
     requirement_files: tuple[str, ...] = ()
     constraint_files: tuple[str, ...] = ()
-    build_constraint_files: tuple[str, ...] = ()
     target: TargetRequest
     options: InstallOptions
     directory: Path

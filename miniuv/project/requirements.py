@@ -9,7 +9,6 @@ from packaging.requirements import Requirement as ParsedRequirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from miniuv.errors import RequirementError
-from miniuv.models.metadata import CoreMetadata
 from miniuv.models.requirement import Origin, Requirement, UnnamedRequirement
 from miniuv.models.source import DirectSource
 from miniuv.models.url import redact
@@ -75,23 +74,6 @@ def parse_editable(
                 origin=origin,
             )
         return _parse_unnamed(text, origin=origin, base=base, markers=markers, hashes=frozenset(), editable=True)
-
-
-def expand_requirements(
-    metadata: CoreMetadata,
-    extras: frozenset[str],
-    *,
-    markers: Mapping[str, str],
-    origin: Origin,
-    base: Path,
-) -> tuple[Requirement, ...]:
-    """List what a distribution requires on the target when asked for with ``extras``. Raises ``RequirementError``."""
-    requirements = []
-    for text in metadata.requires_dist:
-        requirement = parse_requirement(text, origin=origin, base=base, markers=markers, extras=extras)
-        if isinstance(requirement, Requirement):
-            requirements.append(requirement)
-    return tuple(requirements)
 
 
 class _told_from:  # noqa: N801  # reads as a statement

@@ -63,13 +63,12 @@ class BuiltWheels:
         wheels: Wheels,
         interpreter: Interpreter,
         environ: Mapping[str, str],
-        build_constraints: tuple[str, ...] = (),
     ) -> None:
         self._store = store
         self._jobs = jobs
         self._builder = builder
         self._wheels = wheels
-        self._context = _build_context(interpreter, environ, build_constraints)
+        self._context = _build_context(interpreter, environ)
         self.check_free = jobs.check_free
         """Raises where this thread may not wait for anybody."""
         self._copies = ExitStack()
@@ -157,6 +156,6 @@ class BuiltWheels:
         return f"{what} {identity}\n{self._context}"
 
 
-def _build_context(interpreter: Interpreter, environ: Mapping[str, str], build_constraints: tuple[str, ...]) -> str:
+def _build_context(interpreter: Interpreter, environ: Mapping[str, str]) -> str:
     python = f"{interpreter.implementation} {interpreter.version} {interpreter.tags[0]}"
-    return "\n".join((python, *(f"constraint {line}" for line in sorted(build_constraints)), variables_digest(environ)))
+    return f"{python}\n{variables_digest(environ)}"

@@ -10,7 +10,11 @@ from miniuv.sources.git import GitSources
 
 
 class Catalog:
-    """Answers for every ``PinnedSource`` by its kind."""
+    """Answers for every ``PinnedSource`` by its kind.
+
+    ``metadata`` and ``wheel`` may take long, wait for other processes and raise any ``MiniuvError``; they are called
+    with nothing held, from many threads, and do their work once a run for each ``pinned``.
+    """
 
     def __init__(self, *, archives: Archives, directories: Directories, git: GitSources) -> None:
         self._archives = archives
@@ -22,7 +26,7 @@ class Catalog:
         return self._git.pin(source) if isinstance(source, GitSource) else source
 
     def metadata(self, pinned: PinnedSource) -> CoreMetadata:
-        """See ``Source.metadata``."""
+        """The cheapest trustworthy core metadata: no download and no build where less is enough."""
         match pinned:
             case DirectorySource():
                 return self._directories.metadata(pinned)
@@ -32,7 +36,7 @@ class Catalog:
                 return self._archives.metadata(pinned)
 
     def wheel(self, pinned: PinnedSource) -> UnpackedWheel:
-        """See ``Source.wheel``."""
+        """The wheel, validated and unpacked in the cache."""
         match pinned:
             case DirectorySource():
                 return self._directories.wheel(pinned)

@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import stat
 import threading
@@ -10,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miniuv.cache.lock_keys import LockKey, Rank
-from miniuv.cache.locks import HeldLocks, LockFile, LockManager
+from miniuv.cache.lock_log import LockLog
+from miniuv.cache.locks import LockFile, LockManager
 from miniuv.errors import CacheError, Interrupted, LockOrderError, LockWaitExpiredError, TargetError
 from miniuv.reporter import Reporter
 from tests.support.processes import OtherProcess, RecordingReporter
@@ -211,11 +213,14 @@ class TestRules:
     def test_keys_are_taken_upwards_in_whatever_order_they_are_given(
         self, tmp_path_factory: pytest.TempPathFactory, subjects: list[str]
     ) -> None:
-        manager = make_manager(tmp_path_factory.mktemp("base"))
-        held = manager.try_acquire(map(job, subjects), step="x")
-        assert isinstance(held, HeldLocks)
-        with held:
-            assert list(held.keys) == sorted({job(subject) for subject in subjects})
+        base = tmp_path_factory.mktemp("base")
+        log = base / "log"
+        manager = LockManager(base / "locks", runtime=base / "runtime", reporter=Reporter(), log=LockLog(str(log)))
+        with manager.try_acquire(map(job, subjects), step="x") or pytest.fail("busy"):
+            taken = [
+                told["name"] for told in map(json.loads, log.read_text().splitlines()) if told["event"] == "acquire"
+            ]
+            assert taken == [key.name for key in sorted({job(subject) for subject in subjects})]
         manager.close()
 
     def test_the_ranks_are_ordered_as_documented(self) -> None:

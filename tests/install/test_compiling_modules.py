@@ -1,9 +1,9 @@
 """Bytecode, made by the target interpreter."""
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 
@@ -70,18 +70,7 @@ def test_many_modules_are_compiled_by_several_processes(env: Environment, tmp_pa
 
 
 class _Dies(SubprocessRunner):
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        cwd: Path | None = None,
-        environment: Mapping[str, str] | None = None,
-        stdin: bytes = b"",
-        output: IO[bytes] | None = None,
-        on_line: Any = None,
-        timeout: float | None = None,
-        pass_fds: Sequence[int] = (),
-    ) -> Completed:
+    def run(self, argv: Sequence[str], **options: Any) -> Completed:
         return Completed(returncode=-9, stdout=b"", stderr=b"")
 
 

@@ -17,7 +17,6 @@ _LAZY = (
     "build",
     "filelock",
     "httpx",
-    "installer.records",
     "msgspec",
     "packaging.metadata",
     "resolvelib",

@@ -2,10 +2,10 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from miniuv.cache.jobs import JobRunner
 from miniuv.cache.store import Store
@@ -25,31 +25,11 @@ class RememberingRunner(SubprocessRunner):
         self.environments: list[dict[str, str]] = []
         self._keeping = threading.Lock()
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        cwd: Path | None = None,
-        environment: Mapping[str, str] | None = None,
-        stdin: bytes = b"",
-        output: IO[bytes] | None = None,
-        on_line: Callable[[str], None] | None = None,
-        timeout: float | None = None,
-        pass_fds: Sequence[int] = (),
-    ) -> Completed:
+    def run(self, argv: Sequence[str], **options: Any) -> Completed:
         with self._keeping:
             self.commands.append(list(argv))
-            self.environments.append(dict(environment or {}))
-        return super().run(
-            argv,
-            cwd=cwd,
-            environment=environment,
-            stdin=stdin,
-            output=output,
-            on_line=on_line,
-            timeout=timeout,
-            pass_fds=pass_fds,
-        )
+            self.environments.append(dict(options.get("environment") or {}))
+        return super().run(argv, **options)
 
     def count(self, command: str) -> int:
         """How often git ran with that command; asking where an address leads is not counted."""

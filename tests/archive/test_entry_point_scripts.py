@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from miniuv.errors import InstallError
-from miniuv.install.scripts import entry_point_scripts, shebang, with_shebang
+from miniuv.archive.scripts import read_entry_points, shebang, with_shebang
+from miniuv.errors import ArchiveError
 
 PYTHON = Path("/env/bin/python")
 
 
 def scripts(text: str, executable: Path = PYTHON) -> dict[str, bytes]:
-    return dict(entry_point_scripts(text, executable=executable, where="pkg-1.0-py3-none-any.whl"))
+    found = read_entry_points(text.encode(), where="pkg-1.0-py3-none-any.whl")
+    return {entry.name: entry.script(executable) for entry in found}
 
 
 def test_console_and_gui_programs_are_made_and_other_groups_are_not() -> None:
@@ -33,18 +34,18 @@ def test_extras_after_an_entry_point_are_passed_over() -> None:
     ["m", "m:", ":f", "m:f;import os", "m:f()", "m:f g", "m:1f", "m-n:f", "m:f.", "../m:f", "m:f\n x=1", "%(a)s"],
 )
 def test_a_target_that_is_not_module_and_function_is_refused(target: str) -> None:
-    with pytest.raises(InstallError, match="entry point `a`"):
+    with pytest.raises(ArchiveError, match="entry point `a`"):
         scripts(f"[console_scripts]\na = {target}\n")
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", ".", "..", "a\\b", "a\x07"])
 def test_a_name_that_is_no_file_name_is_refused(name: str) -> None:
-    with pytest.raises(InstallError, match="no plain file name"):
+    with pytest.raises(ArchiveError, match="no plain file name"):
         scripts(f"[console_scripts]\n{name} = m:f\n")
 
 
 def test_a_broken_file_is_refused_in_one_line() -> None:
-    with pytest.raises(InstallError, match="cannot be read") as caught:
+    with pytest.raises(ArchiveError, match="cannot be read") as caught:
         scripts("a = m:f\n")
     assert "\n" not in caught.value.message
 
