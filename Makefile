@@ -44,6 +44,7 @@ fix: $(READY) ## format, and mend what ruff can mend
 bench: $(READY) ## how long a warm round of the demo takes, and how two processes split work: numbers only
 	@$(RUN) -m demo.run --rounds 12 --quiet
 	@$(RUN) -m bench.concurrency
+	@$(RUN) -m bench.compare $(if $(QUICK),--quick)
 
 stress: $(READY) ## what takes minutes: many processes, many rounds
 	$(RUN) -m pytest -m stress --timeout 7200

@@ -27,6 +27,7 @@ Room                  Layer  One line
 ``reporter``          2      ``Reporter``: events as no-op methods; every room above may tell it things
 ``models``            1      Frozen nouns, one file each; no I/O
 ``errors``            0      ``MiniuvError`` and its tree
+``stamps``            0      What a file was like, in one line, and whether it still is so
 ====================  =====  ================================================================================
 """
 
