@@ -57,11 +57,13 @@ def install(request: InstallRequest, session: Session) -> Outcome:
             ):
                 # Another run that came first has changed what the plan was made for: each turn of this loop
                 # means that somebody else's transaction was committed.
-                if fingerprint(interpreter) == seen:
+                committed = fingerprint(interpreter) == seen
+                if committed:
                     with counted(reporter, "install", len(prepared)):
                         commit_plan(staged, outcome.plan.removals, options=options, reporter=reporter)
-                    _warn_of_new_problems(installed, outcome, interpreter, reporter)
-                    return outcome
+            if committed:
+                _warn_of_new_problems(installed, outcome, interpreter, reporter)
+                return outcome
 
 
 def uninstall(

@@ -137,7 +137,6 @@ class Workshop:
     ) -> None:
         self._session = session
         self._interpreter = interpreter
-        self._options = options
         store, jobs, reporter = session.store, session.jobs, session.reporter
         index = PackageIndex(settings=settings, client=http, store=store, jobs=jobs, reporter=reporter)
         wheels = self._wheels = Wheels(store=store, jobs=jobs, reporter=reporter)
@@ -213,16 +212,12 @@ class Workshop:
                         raise
         return prepared
 
-    def provide(
-        self, requirements: Sequence[str], *, interpreter: Interpreter, required_by: str
-    ) -> tuple[UnpackedWheel, ...]:
+    def provide(self, requirements: Sequence[str], *, interpreter: Interpreter) -> tuple[UnpackedWheel, ...]:
         """See ``Provisioner``: resolved in an empty world, and never with a lock held.
 
         A failure ends nothing but itself: whoever asked for the build cancels the rest when he hears of it.
         """
-        asked = ask_for_build(
-            requirements, interpreter=interpreter, directory=self._session.directory, required_by=required_by
-        )
+        asked = ask_for_build(requirements, interpreter=interpreter, directory=self._session.directory)
         resolution = self._resolve(asked, self._build_finder, (), InstallOptions())
         plan = make_plan(resolution, (), InstallOptions())
         return tuple(each.wheel for each in prepare(plan, catalog=self.catalog))

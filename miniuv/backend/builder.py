@@ -115,7 +115,7 @@ class Builder:
         if not requirements:
             return ()
         try:
-            return self._provisioner.provide(requirements, interpreter=self._interpreter, required_by=title)
+            return self._provisioner.provide(requirements, interpreter=self._interpreter)
         except (PackageIndexError, RequirementError, ResolutionError) as error:
             raise BuildError(
                 f"its build requirements ({', '.join(requirements)}) cannot be provided: {error}",

@@ -10,11 +10,9 @@ from miniuv.models.wheel import UnpackedWheel
 class Provisioner(Protocol):
     """Resolves build requirements, and gets or builds their wheels."""
 
-    def provide(
-        self, requirements: Sequence[str], *, interpreter: Interpreter, required_by: str
-    ) -> tuple[UnpackedWheel, ...]:
+    def provide(self, requirements: Sequence[str], *, interpreter: Interpreter) -> tuple[UnpackedWheel, ...]:
         """Everything that must be in a build environment so that ``requirements`` (PEP 508) hold there.
 
-        ``required_by`` is for people: the title of the build. Called with no lock held, and may itself build.
+        Called with no lock held, and may itself build.
         Raises ``BuildError`` with the whole chain where a project is needed to build itself.
         """

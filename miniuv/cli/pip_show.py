@@ -5,14 +5,15 @@ from collections.abc import Iterator, Sequence
 from email.message import Message
 from email.parser import BytesHeaderParser
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from miniuv.cli.context import Context
 from miniuv.cli.inspection import look
 from miniuv.cli.options import add_target
+from miniuv.errors import RequirementError
 from miniuv.models.installed import InstalledDistribution
 from miniuv.models.interpreter import Interpreter
+from miniuv.project.pep508 import marker_holds, parse_published
 
 _FIELDS = ("Name", "Version", "Summary", "Home-page", "Author", "Author-email", "License")
 
@@ -76,11 +77,11 @@ def _requires(distribution: InstalledDistribution, interpreter: Interpreter) -> 
     names: set[str] = set()
     for text in distribution.metadata.requires_dist:
         try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
+            _, requirement = parse_published(text)
+            if marker_holds(requirement.marker, interpreter.markers):
+                names.add(canonicalize_name(requirement.name))
+        except RequirementError:
             continue
-        if requirement.marker is None or requirement.marker.evaluate({**interpreter.markers, "extra": ""}):
-            names.add(canonicalize_name(requirement.name))
     return names
 
 

@@ -142,9 +142,8 @@ def names_of(inputs: Inputs, *, interpreter: Interpreter, directory: Path) -> fr
     return frozenset(names)
 
 
-def ask_for_build(texts: Sequence[str], *, interpreter: Interpreter, directory: Path, required_by: str) -> Asked:
+def ask_for_build(texts: Sequence[str], *, interpreter: Interpreter, directory: Path) -> Asked:
     """Build requirements: trusted like the project that names them, and nothing to do with the user's own."""
-    del required_by  # whoever tells of it names the project himself
     origin = Origin(place="its build")
     parsed = (parse_requirement(text, origin=origin, base=directory, markers=interpreter.markers) for text in texts)
     return Asked(requirements=tuple(each for each in parsed if isinstance(each, Requirement)), constraints={})

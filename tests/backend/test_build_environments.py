@@ -49,7 +49,7 @@ def wheel(tmp_path: Path, interpreter: Interpreter) -> UnpackedWheel:
     entry_points = {"console_scripts": {"tool": "tool:main"}, "gui_scripts": {"tool-gui": "tool:main"}}
     make_wheel(tmp_path / "wheels", "tool", "1.0", files, entry_points=entry_points)
     provisioner = FolderProvisioner(tmp_path / "wheels", tmp_path / "unpacked")
-    return provisioner.provide(["tool"], interpreter=interpreter, required_by="a test")[0]
+    return provisioner.provide(["tool"], interpreter=interpreter)[0]
 
 
 def output(*command: str | Path) -> str:
@@ -96,7 +96,7 @@ def test_the_same_wheels_share_an_environment_in_any_order_and_others_do_not(
 ) -> None:
     make_wheel(tmp_path / "wheels", "other", "1.0")
     provisioner = FolderProvisioner(tmp_path / "wheels", tmp_path / "unpacked2")
-    (other,) = provisioner.provide(["other"], interpreter=interpreter, required_by="a test")
+    (other,) = provisioner.provide(["other"], interpreter=interpreter)
     both = environments.obtain(interpreter, [wheel, other])
     assert environments.obtain(interpreter, [other, wheel]) == both
     assert environments.obtain(interpreter, [wheel]) != both
@@ -107,7 +107,7 @@ def test_many_threads_make_one_environment_once(
 ) -> None:
     make_wheel(tmp_path / "wheels", "many", "1.0")
     provisioner = FolderProvisioner(tmp_path / "wheels", tmp_path / "unpacked2")
-    (many,) = provisioner.provide(["many"], interpreter=interpreter, required_by="a test")
+    (many,) = provisioner.provide(["many"], interpreter=interpreter)
     with ThreadPoolExecutor(4) as pool:
         prefixes = list(pool.map(lambda _: environments.obtain(interpreter, [many]), range(4)))
     assert len(set(prefixes)) == 1
@@ -118,7 +118,7 @@ def test_an_edit_of_the_unpacked_wheel_never_reaches_a_build_environment(
 ) -> None:
     make_wheel(tmp_path / "wheels", "edited", "1.0")
     provisioner = FolderProvisioner(tmp_path / "wheels", tmp_path / "unpacked2")
-    (edited,) = provisioner.provide(["edited"], interpreter=interpreter, required_by="a test")
+    (edited,) = provisioner.provide(["edited"], interpreter=interpreter)
     with (edited.root / "edited.py").open("a") as file:
         file.write("x = 1\n")
     with pytest.raises(DamagedWheelError, match=r"were changed: `edited\.py`"):

@@ -245,9 +245,7 @@ def test_what_is_there_already_is_not_asked_for_again(prepare: Prepare, tmp_path
 
 def test_requirements_that_nobody_can_provide_are_told_with_who_needs_them(prepare: Prepare, tmp_path: Path) -> None:
     class Unlucky(FolderProvisioner):
-        def provide(
-            self, requirements: Sequence[str], *, interpreter: Interpreter, required_by: str
-        ) -> tuple[UnpackedWheel, ...]:
+        def provide(self, requirements: Sequence[str], *, interpreter: Interpreter) -> tuple[UnpackedWheel, ...]:
             raise ResolutionError("no version of `tool` fits", hint="look again")
 
     folder = make_tiny_project(tmp_path / "tiny", build_system='requires = ["tool>=9"]\n')

@@ -65,9 +65,7 @@ class FolderProvisioner:
         self._unpacked = unpacked
         self.asked: list[tuple[str, ...]] = []
 
-    def provide(
-        self, requirements: Sequence[str], *, interpreter: Interpreter, required_by: str
-    ) -> tuple[UnpackedWheel, ...]:
+    def provide(self, requirements: Sequence[str], *, interpreter: Interpreter) -> tuple[UnpackedWheel, ...]:
         """See ``Provisioner.provide``."""
         self.asked.append(tuple(requirements))
         chosen: dict[str, Path] = {}
