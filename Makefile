@@ -41,10 +41,12 @@ fix: $(READY) ## format, and mend what ruff can mend
 	$(RUN) -m ruff check --fix $(CODE)
 	$(RUN) -m ruff format $(CODE)
 
-bench: $(READY) ## how long a warm round of the demo takes, and how two processes split work: numbers only
-	@$(RUN) -m demo.run --rounds 12 --quiet
+# What is compared goes first, for whatever is deleted slows what is written later.
+bench: $(READY) ## miniuv, uv and pip side by side (an hour; QUICK=1: minutes), how two processes split work
+	@$(RUN) -m pip install -qq --disable-pip-version-check --group bench
+	@$(RUN) -m bench.compare $(if $(QUICK),--quick,--publish) $(BENCH)
 	@$(RUN) -m bench.concurrency
-	@$(RUN) -m bench.compare $(if $(QUICK),--quick)
+	@$(RUN) -m demo.run --rounds 12 --quiet
 
 stress: $(READY) ## what takes minutes: many processes, many rounds
 	$(RUN) -m pytest -m stress --timeout 7200

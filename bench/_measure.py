@@ -1,11 +1,12 @@
-"""Run one program and write down what it took.
+"""Run some programs at once and write down what they took together.
 
-``python -I -S _measure.py REPORT LOG PROGRAM ARGUMENT...``
+``python -I -S _measure.py JOB``
 
 A small process of its own: the peak memory of a new process begins with that of the one that started it, so a big
-bench would be counted in. REPORT becomes ``{"seconds", "cpu", "memory", "status"}``: until the program ended; user and
-system time of it and all that came of it; bytes of the largest of these processes; exit status, negative for a signal.
-Runs without site-packages.
+bench would be counted in. JOB is a JSON file, ``{"report": PATH, "programs": [{"argv": [...], "log": PATH}, ...]}``.
+The report becomes ``{"seconds", "cpu", "memory", "statuses"}``: from the first start until the last program ended;
+user and system time of all that came of them; bytes of the largest of these processes; each exit status, negative for a
+signal. Runs without site-packages.
 """
 
 import json
@@ -17,19 +18,18 @@ import time
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-def main(arguments: list[str]) -> None:
+def main(job: str) -> None:
     """Run it."""
-    report, log, *argv = arguments
+    with open(job, encoding="utf-8") as file:
+        described = json.load(file)
     _adopt_orphans()
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    streams = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_DUP2, output, 1),
-        (os.POSIX_SPAWN_DUP2, output, 2),
-    ]
     began = time.monotonic()
-    program = os.posix_spawn(argv[0], argv, os.environ, file_actions=streams)
-    _, status = os.waitpid(program, 0)
+    running = {_start(program["argv"], program["log"]): number for number, program in enumerate(described["programs"])}
+    statuses = [0] * len(running)
+    while running:
+        ended, status = os.wait()
+        if ended in running:  # else an orphan of one of them
+            statuses[running.pop(ended)] = os.waitstatus_to_exitcode(status)
     seconds = time.monotonic() - began
     _await_orphans()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -37,14 +37,23 @@ def main(arguments: list[str]) -> None:
         "seconds": seconds,
         "cpu": used.ru_utime + used.ru_stime,
         "memory": used.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
-        "status": os.waitstatus_to_exitcode(status),
+        "statuses": statuses,
     }
-    with open(report, "w", encoding="utf-8") as file:
+    with open(described["report"], "w", encoding="utf-8") as file:
         json.dump(measured, file)
 
 
+def _start(argv: list[str], log: str) -> int:
+    streams = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    return os.posix_spawn(argv[0], argv, os.environ, file_actions=streams)
+
+
 def _adopt_orphans() -> None:
-    """Become the parent of what the program leaves behind, so that it is counted, and over before the next run."""
+    """Become the parent of what a program leaves behind, so that it is counted, and over before the next run."""
     if sys.platform == "linux":
         import ctypes
 
@@ -60,4 +69,4 @@ def _await_orphans() -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(sys.argv[1])

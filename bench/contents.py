@@ -17,9 +17,10 @@ def read_contents(environment: Path, *, place: Path) -> dict[str, str]:
     """Return what is installed in ``environment``, fact by fact.
 
     Names, versions, commits and editables; every file by its hash, where ``place`` (the folder that differs from run
-    to run) reads the same everywhere. Scripts by name only, for the first line names the environment.
+    to run) reads the same everywhere. Scripts by name only, for the first line names the environment. Bytecode by
+    whether all modules have it.
     """
-    facts: dict[str, str] = {}
+    facts = {"bytecode": _bytecode(environment)}
     for path in _files(environment):
         inside = path.relative_to(environment)
         if inside.parts[0] == _SCRIPTS:
@@ -51,6 +52,13 @@ def _files(environment: Path) -> Iterator[Path]:
         if inside.parts[0] == _SCRIPTS and path.name.startswith(_OF_THE_ENVIRONMENT):
             continue
         yield path
+
+
+def _bytecode(environment: Path) -> str:
+    """Tell whether every module was compiled; some are by whoever imports them."""
+    modules = [path for path in _files(environment) if path.suffix == ".py"]
+    compiled = [path for path in modules if any((path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"))]
+    return "of all modules" if modules and len(compiled) == len(modules) else "not of all"
 
 
 def _origin(direct_url: Mapping[str, Mapping[str, object]]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figures import SUBJECT
+from bench.projects import BUILD_LOG
 from demo.index_alone import index_alone_variables
 from demo.workshop import CHECKOUT
 from miniuv.errors import MiniuvError
@@ -31,13 +32,15 @@ class Tool:
 
     def command(self, target: Path, arguments: tuple[str, ...]) -> list[str]:
         """Return the command that installs ``arguments`` into ``target``."""
-        if self.name == "pip":  # the others do not compile unless told to, and so it is not timed
-            return [str(self.program), "--python", str(target), "install", "--no-compile", *arguments]
+        if self.name == "pip":
+            # The others compile where they are told to, pip where it is not told otherwise.
+            compiling = () if "--compile" in arguments else ("--no-compile",)
+            return [str(self.program), "--python", str(target), "install", *compiling, *arguments]
         return [str(self.program), "pip", "install", "--python", str(target), *arguments]
 
-    def with_cache(self, cache: Path) -> dict[str, str]:
-        """Return the variables of a run that has ``cache`` to itself."""
-        return {**self.environment, f"{self.name.upper()}_CACHE_DIR": str(cache)}
+    def variables(self, *, cache: Path, builds: Path) -> dict[str, str]:
+        """Return the variables of a run on ``cache`` whose builds are noted in the file ``builds``."""
+        return {**self.environment, f"{self.name.upper()}_CACHE_DIR": str(cache), BUILD_LOG: str(builds)}
 
 
 def equip(folder: Path, *, python: Path, environ: Mapping[str, str], settings: Settings) -> tuple[Tool, ...]:

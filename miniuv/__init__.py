@@ -6,8 +6,10 @@ A module imports only its own room or a strictly lower layer; ``tests/test_archi
 ====================  =====  ================================================================================
 Room                  Layer  One line
 ====================  =====  ================================================================================
+``noop``              13     The fast exit, before any parser: ``sys`` and ``os`` only; asked first
 ``cli``               12     Command line to request; one module per command; the only place that exits
 ``pipeline``          11     The steps of a command, in order
+``basis``             10     What an outcome rests on, written down for the fast exit
 ``workshop``          10     The composition root: puts the things together
 ``resolve``           9      ``InstallRequest`` to ``Resolution``, through resolvelib; conflicts in sentences
 ``plan``              9      ``Resolution`` and installed distributions to ``Plan``; pure
@@ -26,6 +28,7 @@ Room                  Layer  One line
 ``settings``          3      Every setting, resolved once into one frozen object
 ``reporter``          2      ``Reporter``: events as no-op methods; every room above may tell it things
 ``models``            1      Frozen nouns, one file each; no I/O
+``state``             1      The state file of an environment, which the fast exit reads
 ``errors``            0      ``MiniuvError`` and its tree
 ``stamps``            0      What a file was like, in one line, and whether it still is so
 ====================  =====  ================================================================================

@@ -1,6 +1,6 @@
 """``python -m miniuv``."""
 
-from miniuv.cli.entry import main
+from miniuv.noop import main
 
 if __name__ == "__main__":
     main()

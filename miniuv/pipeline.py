@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
+from miniuv.basis import environment_stamps, make_basis
 from miniuv.environment.consistency import new_problems
 from miniuv.environment.installed import fingerprint, installed_distributions
 from miniuv.install.stage import staged_plan
@@ -34,14 +35,14 @@ def install(request: InstallRequest, session: Session) -> Outcome:
     asked: Asked | None = None
     with Workshop.open(session, interpreter, options, inputs) as workshop:
         while True:
-            seen = fingerprint(interpreter)
+            seen, present = fingerprint(interpreter), environment_stamps(interpreter)
             installed = installed_distributions(interpreter, reporter=reporter)
             with counted(reporter, "resolve") as step:
                 asked = asked or workshop.ask(inputs)
                 outcome = workshop.plan(asked, installed, options)
                 step.count = len(outcome.resolution.candidates) if outcome.resolution else 0
             if options.dry_run or outcome.plan.is_empty:
-                return outcome
+                break
             prepared = workshop.prepare(outcome.plan)
             with (
                 staged_plan(
@@ -61,9 +62,20 @@ def install(request: InstallRequest, session: Session) -> Outcome:
                 if committed:
                     with counted(reporter, "install", len(prepared)):
                         commit_plan(staged, outcome.plan.removals, options=options, reporter=reporter)
+                    present = environment_stamps(interpreter, just_changed=True)
             if committed:
-                _warn_of_new_problems(installed, outcome, interpreter, reporter)
-                return outcome
+                _warn_of_new_problems(installed, outcome, interpreter, reporter, resolved=not options.no_deps)
+                break
+        workshop.remember()
+        basis = make_basis(
+            request=request,
+            inputs=inputs,
+            settings=workshop.settings,
+            interpreter=interpreter,
+            environment=present,
+            catalog=workshop.catalog,
+        )
+        return replace(outcome, basis=basis)
 
 
 def uninstall(
@@ -108,9 +120,14 @@ def uninstall(
 
 
 def _warn_of_new_problems(
-    before: Sequence[InstalledDistribution], outcome: Outcome, interpreter: Interpreter, reporter: Reporter
+    before: Sequence[InstalledDistribution],
+    outcome: Outcome,
+    interpreter: Interpreter,
+    reporter: Reporter,
+    *,
+    resolved: bool = False,
 ) -> None:
-    """Tell what fitted together until now: nothing but what was asked for and what it needs has been resolved."""
+    """Tell what fitted together until now: nothing but what was asked for and what it needs has been ``resolved``."""
     gone = {removal.installed.info for removal in outcome.plan.removals}
     gone |= {old.info for planned in outcome.plan.installs for old in planned.replaces}
     after = [distribution for distribution in before if distribution.info not in gone]
@@ -120,5 +137,6 @@ def _warn_of_new_problems(
         InstalledDistribution(metadata=metadata[planned.candidate.name], info=site / "new", location=site)
         for planned in outcome.plan.installs
     ]
-    for problem in new_problems(before, after, interpreter):
+    names = frozenset(outcome.resolution.candidates) if resolved and outcome.resolution else frozenset()
+    for problem in new_problems(before, after, interpreter, resolved=names):
         reporter.warning(problem.removesuffix("."))

@@ -43,6 +43,9 @@ class WaitNotice:
 class Reporter:
     """Hears of everything; does nothing. Methods are called from several threads at once."""
 
+    warned = False
+    """Whether there was something that the user should know."""
+
     def targeted(self, interpreter: "Interpreter") -> None:
         """The command looks at, or changes, the environment of ``interpreter``."""
 
@@ -60,6 +63,9 @@ class Reporter:
 
     def counted(self, kind: ActivityKind, count: int, seconds: float) -> None:
         """A step of the command is done: ``count`` packages in ``seconds``."""
+
+    def rebuilt(self, subject: str, reason: str) -> None:
+        """What was built before, from a folder, had to be built again."""
 
     def waiting(self, notice: WaitNotice) -> None:
         """A wait goes on; told after 1 s, 10 s, 30 s and then every minute."""

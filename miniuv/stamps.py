@@ -1,14 +1,20 @@
 """What a file was like, in one line of text, and whether it still is so. ``os`` only: the fast exit lives on it.
 
 A line is ``KIND FACTS PATH``: ``-`` for a path where nothing is, ``s`` for a source, whose change time counts, ``l``
-for a file that may be a hard link into the cache, whose change time means nothing: a link made elsewhere moves it.
+for a file that may be a hard link into the cache, whose change time means nothing: a link made elsewhere moves it;
+``t`` where only the type matters, a folder or a file.
 """
+
+from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
 
-_TICK = 20_000_000
+TYPE_CHECKING = False  # `typing` and `collections.abc` take longer than all that is done here
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+TICK = 20_000_000
 """Nanoseconds. The kernel's clock for files steps by up to ten milliseconds."""
 
 _COARSE = 1_000_000_000
@@ -17,9 +23,9 @@ _COARSE = 1_000_000_000
 _ATTEMPTS = 3
 
 
-def stamp(path: str, *, linked: bool = False) -> str:
+def stamp(path: str, *, linked: bool = False, only_type: bool = False) -> str:
     """Describe what is at ``path``, which is absolute; a symbolic link by itself and by what it leads to."""
-    kind = "l" if linked else "s"
+    kind = "t" if only_type else "l" if linked else "s"
     facts = _facts(path, kind)
     return f"{kind if facts else '-'} {facts} {_escaped(path)}"
 
@@ -29,7 +35,7 @@ def holds(line: str) -> bool:
     kind, _, rest = line.partition(" ")
     facts, _, path = rest.partition(" ")
     try:
-        return kind in ("-", "s", "l") and path[:1] == "/" and _facts(_unescaped(path), kind) == facts
+        return kind in ("-", "s", "l", "t") and path[:1] == "/" and _facts(_unescaped(path), kind) == facts
     except ValueError:
         return False
 
@@ -50,9 +56,9 @@ def settled(take: Callable[[], list[str]]) -> list[str] | None:
         age = time.time_ns() - newest
         if age < 0 or (newest % _COARSE == 0 and age < 2 * _COARSE):
             return None
-        if age >= _TICK:
+        if age >= TICK:
             return lines
-        time.sleep((_TICK - age) / 1e9)
+        time.sleep((TICK - age) / 1e9)
         before, lines = lines, take()
         if lines == before:
             return lines
@@ -86,6 +92,8 @@ def _facts(path: str, kind: str) -> str:
 
 
 def _of(status: os.stat_result, kind: str) -> str:
+    if kind == "t":
+        return str(status.st_mode & 0o170000)
     changed = status.st_ctime_ns if kind == "s" else 0
     return f"{status.st_mode},{status.st_size},{status.st_ino},{status.st_mtime_ns},{changed}"
 

@@ -30,7 +30,7 @@ from miniuv.project.requirement_file import MAX_BYTES, RequirementFile
 from miniuv.reporter import Reporter, counted
 from miniuv.resolve.finder import Finder
 from miniuv.resolve.gather import Asked, Inputs, ask, ask_for_build
-from miniuv.resolve.resolver import resolve
+from miniuv.resolve.memo import Memo, Question
 from miniuv.settings import Settings
 from miniuv.settings.options import flag
 from miniuv.sources.archive import Archives
@@ -38,6 +38,7 @@ from miniuv.sources.built import BuiltWheels
 from miniuv.sources.catalog import Catalog
 from miniuv.sources.directory import Directories
 from miniuv.sources.git import GitSources
+from miniuv.sources.reuse import Reuse, Wish
 from miniuv.sources.wheels import Wheels
 
 _ATTEMPTS = 3
@@ -137,10 +138,12 @@ class Workshop:
     ) -> None:
         self._session = session
         self._interpreter = interpreter
+        self.settings = settings
+        """With what requirement files say of indexes."""
         store, jobs, reporter = session.store, session.jobs, session.reporter
         index = PackageIndex(settings=settings, client=http, store=store, jobs=jobs, reporter=reporter)
         wheels = self._wheels = Wheels(store=store, jobs=jobs, reporter=reporter)
-        builder = Builder(
+        builder = self.builder = Builder(
             store=store,
             jobs=jobs,
             runner=session.runner,
@@ -151,6 +154,15 @@ class Workshop:
         )
         self.built = BuiltWheels(
             store=store, jobs=jobs, builder=builder, wheels=wheels, interpreter=interpreter, environ=session.environ
+        )
+        reuse = Reuse(
+            store=store,
+            wheels=wheels,
+            builder=builder,
+            interpreter=interpreter,
+            environ=session.environ,
+            reporter=reporter,
+            wish=_wish(options, refresh=session.settings.refresh),  # not for -U: what has not changed stays what it is
         )
         repositories = GitRepositories(
             store=store,
@@ -163,13 +175,23 @@ class Workshop:
         )
         self.catalog = Catalog(
             archives=Archives(index=index, store=store, wheels=wheels, built=self.built, interpreter=interpreter),
-            directories=Directories(store=store, jobs=jobs, builder=builder, wheels=wheels),
+            directories=Directories(store=store, jobs=jobs, builder=builder, wheels=wheels, reuse=reuse),
             git=GitSources(repositories=repositories, built=self.built),
         )
         self._finder = Finder(
             index=index, interpreter=interpreter, no_build=options.no_build, prereleases=options.prereleases
         )
         self._build_finder = Finder(index=index, interpreter=interpreter)
+        self._memo = Memo(
+            store=store,
+            index=index,
+            catalog=self.catalog,
+            interpreter=interpreter,
+            settings=settings,
+            environ=session.environ,
+            directory=session.directory,
+        )
+        self._answered: tuple[Question, Resolution] | None = None
 
     @classmethod
     @contextmanager
@@ -181,7 +203,7 @@ class Workshop:
         settings = replace(settings, refresh=settings.refresh or options.upgrade)
         with HttpClient(settings, environ=session.environ, reporter=session.reporter) as http:
             workshop = cls(session, interpreter, options, settings=settings, http=http)
-            with workshop.built:
+            with workshop.builder, workshop.built:
                 yield workshop
 
     def ask(self, inputs: Inputs) -> Asked:
@@ -196,8 +218,17 @@ class Workshop:
 
     def plan(self, asked: Asked, installed: Sequence[InstalledDistribution], options: InstallOptions) -> Outcome:
         """Resolve ``asked`` against what is installed, and say what is to be done."""
-        resolution = self._resolve(asked, self._finder, installed, options, cancel=self._session.cancel)
+        question = Question(asked=asked, installed=installed, options=options)
+        resolution = self._memo.find(question)
+        if resolution is None:
+            resolution = self._resolve(asked, self._finder, installed, options, cancel=self._session.cancel)
+            self._answered = question, resolution
         return Outcome(plan=make_plan(resolution, installed, options), resolution=resolution, dry_run=options.dry_run)
+
+    def remember(self) -> None:
+        """Keep the resolution for whoever asks the same, now that all of it is prepared."""
+        if self._answered is not None and not self._session.reporter.warned:
+            self._memo.keep(*self._answered)
 
     def prepare(self, plan: Plan) -> tuple[PreparedWheel, ...]:
         """Fetch, build and unpack everything that ``plan`` installs; what proves damaged in the cache is made anew."""
@@ -231,6 +262,8 @@ class Workshop:
         *,
         cancel: Callable[[], None] | None = None,
     ) -> Resolution:
+        from miniuv.resolve.resolver import resolve
+
         return resolve(
             asked,
             catalog=self.catalog,
@@ -256,6 +289,12 @@ def _with_file_indexes(settings: Settings, files: Sequence[RequirementFile]) -> 
             no_index=settings.no_index or file.no_index,
         )
     return settings
+
+
+def _wish(options: InstallOptions, *, refresh: bool) -> Wish:
+    given = {"--no-reuse": options.no_reuse, "--reinstall": options.reinstall, "--refresh": refresh}
+    everything = next((option for option, is_given in given.items() if is_given), None)
+    return Wish(everything=everything, names=options.reinstall_packages)
 
 
 def _place(text: str) -> Url:

@@ -8,11 +8,16 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from miniuv.cache.trouble import refuse_scarcity
 from miniuv.errors import CacheError
 from miniuv.models.wheel import UnpackedWheel, WheelFile
+
+_PLAIN, _PROGRAM = 0o100644, 0o100755
+"""The modes of regular files in the cache."""
 
 
 class DamagedWheelError(CacheError):
@@ -89,8 +94,12 @@ def hash_file(path: str) -> str:
 
 
 def _looks_same(facts: os.stat_result, file: WheelFile) -> bool:
-    return facts.st_mtime_ns == file.mtime_ns and facts.st_size == file.size and facts.st_mode == _mode(file)
+    return (
+        facts.st_mtime_ns == file.mtime_ns
+        and facts.st_size == file.size
+        and facts.st_mode == (_PROGRAM if file.executable else _PLAIN)
+    )
 
 
 def _mode(file: WheelFile) -> int:
-    return 0o100755 if file.executable else 0o100644
+    return _PROGRAM if file.executable else _PLAIN

@@ -19,20 +19,12 @@ _FORMAT = 1
 _UNSAFE = re.compile(r"^(?:[^\n]*/)?\.{0,2}(?:/|$)", re.MULTILINE)
 
 
-class _Row(msgspec.Struct, array_like=True, frozen=True):
-    path: str
-    size: int
-    sha256: str
-    executable: bool
-    mtime_ns: int
-
-
 class _Manifest(msgspec.Struct, frozen=True):
     format: int
     filename: str
     digest: str
     dist_info: str
-    files: tuple[_Row, ...]
+    files: tuple[WheelFile, ...]
     boot: str = "unknown"
 
 
@@ -42,16 +34,12 @@ _MANIFESTS = msgspec.json.Decoder(_Manifest)
 
 def write_manifest(wheel: UnpackedWheel, entry: Path) -> None:
     """Write ``entry/MANIFEST``; raises ``OSError``."""
-    rows = tuple(
-        _Row(path=file.path, size=file.size, sha256=file.sha256, executable=file.executable, mtime_ns=file.mtime_ns)
-        for file in wheel.files
-    )
     manifest = _Manifest(
         format=_FORMAT,
         filename=wheel.filename,
         digest=wheel.digest,
         dist_info=wheel.dist_info,
-        files=rows,
+        files=wheel.files,
         boot=wheel.boot,
     )
     (entry / MANIFEST).write_bytes(msgspec.json.encode(manifest))
@@ -79,20 +67,11 @@ def load_unpacked(entry: Path) -> UnpackedWheel | None:
         root=entry / TREE,
         dist_info=manifest.dist_info,
         boot=manifest.boot,
-        files=tuple(
-            WheelFile(
-                path=row.path,
-                size=row.size,
-                sha256=Sha256(row.sha256),
-                executable=row.executable,
-                mtime_ns=row.mtime_ns,
-            )
-            for row in manifest.files
-        ),
+        files=manifest.files,
     )
 
 
-def _is_sane(rows: Sequence[_Row]) -> bool:
+def _is_sane(rows: Sequence[WheelFile]) -> bool:
     """Whether nothing in a manifest that somebody edited could lead out of the tree, or trip who uses it."""
     paths, digests = "\n".join(row.path for row in rows), "".join(row.sha256 for row in rows)
     if "\0" in paths or _UNSAFE.search(paths):

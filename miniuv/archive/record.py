@@ -3,7 +3,8 @@
 import binascii
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from miniuv.archive.member import shown
 from miniuv.errors import ArchiveError
@@ -13,8 +14,7 @@ _DIGEST_BYTES = {"sha256": 32, "sha384": 48, "sha512": 64}
 _UNLISTED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordLine:
+class RecordLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What RECORD promises of one file."""
 
     algorithm: str

@@ -3,8 +3,6 @@
 import os
 import re
 import shlex
-from configparser import ConfigParser
-from configparser import Error as ConfigError
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +52,9 @@ def read_entry_points(data: bytes, *, where: str) -> tuple[EntryPoint, ...]:
     ``gui_scripts`` differ from ``console_scripts`` on Windows only. Raises ``ArchiveError`` for a name that is no
     plain file name, and for anything but ``module:function``: it will be pasted into code.
     """
+    from configparser import ConfigParser
+    from configparser import Error as ConfigError
+
     parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False, default_section="")
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their case
     try:

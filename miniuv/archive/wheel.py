@@ -5,6 +5,7 @@ https://packaging.python.org/specifications/binary-distribution-format/
 
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 from zipfile import ZipFile, ZipInfo
@@ -13,9 +14,10 @@ from miniuv.archive.dist_info import MAX_TEXT_BYTES, check_folders, check_texts,
 from miniuv.archive.manifest import TREE, load_unpacked, write_manifest
 from miniuv.archive.member import COPY_CHUNK, shown
 from miniuv.archive.record import RecordLine, check_members, parse_record
-from miniuv.archive.zip_file import checked_files, is_executable, open_zip
+from miniuv.archive.zip_file import WHOLE_BYTES, checked_files, is_executable, open_zip, read_whole
 from miniuv.cache.boot import boot_id
-from miniuv.errors import ArchiveError, CacheError
+from miniuv.cache.trouble import cache_error
+from miniuv.errors import ArchiveError
 from miniuv.models.source import Sha256
 from miniuv.models.wheel import UnpackedWheel, WheelFile
 
@@ -61,11 +63,8 @@ def unpack_wheel(path: Path, *, filename: str, digest: Sha256, entry: Path) -> U
             )
             write_manifest(wheel, entry)
         except OSError as error:
-            raise CacheError(
-                f"cannot unpack `{filename}`: {error.strerror or error}",
-                where=str(entry),
-                hint="check free space and permissions there, or choose another cache folder",
-            ) from error
+            needed = sum(member.file_size for member in members)
+            raise cache_error(error, path=entry, doing=f"unpack `{filename}`", needed=needed) from error
     return wheel
 
 
@@ -74,12 +73,12 @@ class _Unpacker:
 
     def __init__(self, archive: ZipFile, root: Path, where: str) -> None:
         self._archive = archive
-        self._root = root
+        self._root = str(root)
         self._where = where
         self._folders: set[str] = set()
 
     def unpack(self, members: list[ZipInfo], record: dict[str, RecordLine]) -> list[WheelFile]:
-        self._root.mkdir(mode=0o755)
+        os.mkdir(self._root, 0o755)
         return [self._write(member, record.get(member.filename)) for member in members]
 
     def _write(self, member: ZipInfo, promise: RecordLine | None) -> WheelFile:
@@ -88,16 +87,17 @@ class _Unpacker:
         mode = 0o755 if is_executable(member) else 0o644
         sha256 = hashlib.sha256()
         promised = sha256 if promise is None or promise.algorithm == "sha256" else hashlib.new(promise.algorithm)
-        target = os.open(self._root / path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        target = os.open(
+            f"{self._root}/{path}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode
+        )
         try:
             size = 0
-            with self._archive.open(member) as stream:
-                while chunk := stream.read(COPY_CHUNK):
-                    sha256.update(chunk)
-                    if promised is not sha256:
-                        promised.update(chunk)
-                    size += len(chunk)
-                    _write_all(target, chunk)
+            for chunk in self._chunks(member):
+                sha256.update(chunk)
+                if promised is not sha256:
+                    promised.update(chunk)
+                size += len(chunk)
+                _write_all(target, chunk)
             status = os.fstat(target)
             if status.st_mode & 0o777 != mode:  # a umask may have narrowed it
                 os.fchmod(target, mode)
@@ -111,6 +111,14 @@ class _Unpacker:
             executable=mode == 0o755,
             mtime_ns=status.st_mtime_ns,
         )
+
+    def _chunks(self, member: ZipInfo) -> Iterator[bytes]:
+        if member.file_size <= WHOLE_BYTES:
+            yield read_whole(self._archive, member)
+            return
+        with self._archive.open(member) as stream:
+            while chunk := stream.read(COPY_CHUNK):
+                yield chunk
 
     def _check(self, path: str, size: int, digest: bytes, declared: int, promise: RecordLine | None) -> None:
         if size != declared:
@@ -126,7 +134,7 @@ class _Unpacker:
         if not folder or folder in self._folders:
             return
         self._make_folder(folder.rpartition("/")[0])
-        (self._root / folder).mkdir(mode=0o755)
+        os.mkdir(f"{self._root}/{folder}", 0o755)
         self._folders.add(folder)
 
 

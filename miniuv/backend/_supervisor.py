@@ -9,15 +9,18 @@ leash: at its end miniuv is gone, or wants this to end. Then everything that cam
 session it has fled to, and only when nothing is left do the locks go. What ``COMMAND`` leaves behind after a good
 end of its own, a compiler cache's daemon, lives on, without a lock.
 
-One thread, and the standard library only: it starts in milliseconds, and may fork.
+One thread, and the standard library only: it starts in milliseconds, and may fork. ``_warm_runner.py`` does the same
+for each of its hooks, with what is here.
 """
+
+from __future__ import annotations
 
 import os
 import resource
 import select
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 _CHILD_SUBREAPER = 36
 _PARENT_DEATH_SIGNAL = 1
@@ -29,35 +32,60 @@ def main() -> None:
     """Run the command to its end, or to that of the leash."""
     for descriptor in sys.argv[1].split(","):
         os.set_inheritable(int(descriptor), False)
+    waking = hear_of_children()
+    control = kernel_control()
+    adopt_orphans(control)
+    ourselves = os.getpid()
+    child = os.fork()
+    if child == 0:
+        _become(sys.argv[2:], ourselves, control)
+    status = wait(child, leashes=[0], waking=waking)
+    if status is None:
+        os._exit(1)
+    _end_likewise(status)
+
+
+def hear_of_children() -> int:
+    """Return a descriptor that can be read from whenever a child has ended."""
     waking, woken = os.pipe()
     os.set_blocking(waking, False)
     os.set_blocking(woken, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
-    control = _kernel_control()
-    control(_CHILD_SUBREAPER, 1)
-    child = os.fork()
-    if child == 0:
-        _become(sys.argv[2:], control)
+    return waking
+
+
+def wait(child: int, *, leashes: Sequence[int], waking: int) -> int | None:
+    """Wait for the end of ``child``, and return its status; when a leash ends, end everything and return ``None``."""
     poll = select.poll()
-    poll.register(0, select.POLLIN | select.POLLHUP)
+    for leash in leashes:
+        poll.register(leash, select.POLLIN | select.POLLHUP)
     poll.register(waking, select.POLLIN)
     while (status := _reap(child)) is None:
         ready = {descriptor for descriptor, _ in poll.poll()}
-        if 0 in ready and not os.read(0, 64):
-            _end_everything(child)
-            os._exit(1)
+        if any(leash in ready and not os.read(leash, 64) for leash in leashes):
+            end_everything(child)
+            return None
         if waking in ready:
             os.read(waking, 64)
-    _end_likewise(status)
+    return status
 
 
-def _become(command: list[str], control: _Control) -> None:
-    parent = os.getppid()
+def adopt_orphans(control: _Control) -> None:
+    """Become the parent of whatever below us loses its own."""
+    control(_CHILD_SUBREAPER, 1)
+
+
+def leave_with_parent(parent: int, control: _Control) -> None:
+    """Lead a process group, and be killed when ``parent``, which has one thread, ends; it may have ended already."""
     os.setpgid(0, 0)
     control(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _become(command: list[str], parent: int, control: _Control) -> None:
+    leave_with_parent(parent, control)
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores
@@ -83,10 +111,10 @@ def _reap(child: int) -> int | None:
             return None
 
 
-def _end_everything(child: int) -> None:
+def end_everything(child: int) -> None:
     """Kill until no child is left; orphans of those that die become ours, and are next."""
     while True:
-        for pid in _children() or [child]:
+        for pid in children() or [child]:
             _kill(os.kill, pid)
         _kill(os.killpg, child)
         try:
@@ -102,7 +130,8 @@ def _kill(how: Callable[[int, int], None], pid: int) -> None:
         return
 
 
-def _children() -> list[int]:
+def children() -> list[int]:
+    """Return the processes whose parent we are."""
     found: list[int] = []
     try:
         names = [name for name in os.listdir("/proc") if name.isdigit()]
@@ -130,7 +159,7 @@ def _end_likewise(status: int) -> None:
     os._exit(os.WEXITSTATUS(status))
 
 
-def _kernel_control() -> _Control:
+def kernel_control() -> _Control:
     """``prctl``, or nothing where the kernel is another one."""
     try:
         import ctypes

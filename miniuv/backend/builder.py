@@ -1,7 +1,7 @@
 """Projects to metadata and wheels (PEP 517, PEP 660)."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -14,8 +14,11 @@ from miniuv.backend.checks import check_backend_path, check_built_wheel, unmet
 from miniuv.backend.environment import BuildEnvironments
 from miniuv.backend.hooks import ConfigSettings, Hooks
 from miniuv.backend.output import HookLog
+from miniuv.backend.preload import LearnedModules
 from miniuv.backend.provisioner import Provisioner
+from miniuv.backend.trace import TraceReport, read_report
 from miniuv.backend.variables import hook_environment, variables_digest
+from miniuv.backend.warm import WarmRunners
 from miniuv.cache.jobs import Job, JobRunner
 from miniuv.cache.store import Store
 from miniuv.errors import BuildError, CacheError, PackageIndexError, ProjectError, RequirementError, ResolutionError
@@ -31,7 +34,7 @@ _ATTEMPTS = 3
 
 
 class Builder:
-    """Makes projects ready to be built."""
+    """Makes projects ready to be built. A context manager: leaving it ends the warm runners of hooks."""
 
     def __init__(
         self,
@@ -52,18 +55,36 @@ class Builder:
         self._interpreter = interpreter
         self._reporter = reporter
         self._environ = environ
-        self._config_settings = config_settings or {}
+        self.config_settings = config_settings or {}
         self._environments = BuildEnvironments(store=store, jobs=jobs, runner=runner, reporter=reporter)
+        self._warm = WarmRunners(runner=runner, learned=LearnedModules(store))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._warm.close(wait=error is None)
 
     def prepare(
-        self, folder: Path, *, pyproject: Pyproject | None, title: str, editable: bool, private: bool = False
+        self,
+        folder: Path,
+        *,
+        pyproject: Pyproject | None,
+        title: str,
+        editable: bool,
+        private: bool = False,
+        identity: str = "",
+        trace: bool = False,
     ) -> "ReadyBuild":
         """Get everything that the build of ``folder`` needs, so that the build itself waits for nobody.
 
         Call it with no job lock held: build requirements are resolved and may be built, build environments
         are made, and the backend is asked what else it needs, each as a job of its own. ``get_requires_for_*``
         may write into the tree (``egg-info``), so its job holds the lock of the source tree, unless ``folder`` is a
-        ``private`` copy that nobody else knows.
+        ``private`` copy that nobody else knows; where its ``identity`` says all that makes it what it is, the answer is
+        kept. ``trace``: see ``ReadyBuild.reports``.
         """
         if pyproject is None:
             raise ProjectError(
@@ -76,25 +97,29 @@ class Builder:
         prefix, wheels = self._environment(requires, title)
         with ExitStack() as stack:
             work = stack.enter_context(self._store.staging("build"))
+            traces = _fresh(work, "trace") if trace else None
             hooks = Hooks(
                 folder=folder,
                 python=prefix / "bin" / "python",
                 backend=pyproject.build_system.backend,
                 title=title,
                 kind="editable" if editable else "wheel",
-                config_settings=self._config_settings,
+                config_settings=self.config_settings,
                 environment=hook_environment(self._environ, prefix),
                 runner=self._runner,
                 log=HookLog(self._store.log_path(title)),
                 guards=self._store.guards,
+                trace=traces,
+                warm=None if pyproject.build_system.backend_path else self._warm,
             )
-            further = self._further_requirements(hooks, private=private)
+            further = self._further_requirements(hooks, private=private, identity=identity)
             if unmet(further, wheels, self._interpreter, title):
                 prefix, _ = self._environment((*requires, *further), title)
                 environment = hook_environment(self._environ, prefix)
                 hooks = replace(hooks, python=prefix / "bin" / "python", environment=environment)
             return ReadyBuild(
                 hooks=hooks,
+                requirements=(*requires, *further),
                 pyproject=pyproject,
                 interpreter=self._interpreter,
                 reporter=self._reporter,
@@ -123,11 +148,13 @@ class Builder:
                 hint=error.hint,
             ) from error
 
-    def _further_requirements(self, hooks: Hooks, *, private: bool) -> tuple[str, ...]:
+    def _further_requirements(self, hooks: Hooks, *, private: bool, identity: str) -> tuple[str, ...]:
         def run() -> tuple[str, ...]:
             with activity(self._reporter, "metadata", hooks.title) as asking:
                 return hooks.requirements(partial(self._reporter.progress, asking))
 
+        if identity:
+            return self._kept_requirements(hooks, f"requires of {identity}\n{_context(hooks)}", run)
         if private:
             return self._jobs.limited("build", run)
         return self._jobs.obtain(
@@ -139,8 +166,32 @@ class Builder:
                 lookup=lambda: None,
                 run=run,
                 source_tree=hooks.folder,
+                failing=_context(hooks),
             )
         )
+
+    def _kept_requirements(self, hooks: Hooks, action: str, run: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
+        def lookup() -> tuple[str, ...] | None:
+            match self._store.read_record(action):
+                case {"requires": list(lines)} if all(isinstance(line, str) for line in lines):
+                    return tuple(lines)
+                case _:
+                    return None
+
+        def ask() -> tuple[str, ...]:
+            lines = run()
+            self._store.write_record(action, {"requires": list(lines)})
+            return lines
+
+        title = f"{hooks.title} (build requirements)"
+        return self._jobs.obtain(
+            Job(kind="requires", subject=action, title=title, permit="build", lookup=lookup, run=ask)
+        )
+
+
+def _context(hooks: Hooks) -> str:
+    """What an answer or a failure of the backend depends on, besides the project."""
+    return f"{hooks.python} {dict(hooks.config_settings)} {variables_digest(hooks.environment)}"
 
 
 class ReadyBuild:
@@ -154,6 +205,7 @@ class ReadyBuild:
         self,
         *,
         hooks: Hooks,
+        requirements: tuple[str, ...],
         pyproject: Pyproject,
         interpreter: Interpreter,
         reporter: Reporter,
@@ -161,6 +213,8 @@ class ReadyBuild:
         resources: ExitStack,
     ) -> None:
         self._hooks = hooks
+        self.requirements = requirements
+        """What is in the build environment: what the project asks for, and what its backend does besides."""
         self._pyproject = pyproject
         self._interpreter = interpreter
         self._reporter = reporter
@@ -180,13 +234,22 @@ class ReadyBuild:
     @property
     def context(self) -> str:
         """What a failure of the backend depends on, besides the project: build environment, settings, variables."""
-        hooks = self._hooks
-        return f"{hooks.python} {dict(hooks.config_settings)} {variables_digest(hooks.environment)}"
+        return _context(self._hooks)
 
     @property
     def has_wheel(self) -> bool:
         """Whether the wheel was built already, for its metadata, and ``build`` only hands it out."""
         return self._built is not None
+
+    def reports(self) -> tuple[TraceReport, ...] | None:
+        """What the hooks of a traced build have looked at; ``None`` unless all that counts was heard."""
+        folder, kind = self._hooks.trace, self._hooks.kind
+        if folder is None:
+            return None
+        needed = (f"get_requires_for_build_{kind}", f"build_{kind}")
+        names = sorted({*needed, *(path.name for path in folder.iterdir())})
+        reports = [report for name in names if (report := read_report(folder / name)) is not None]
+        return tuple(reports) if len(reports) == len(names) else None
 
     def metadata(self) -> CoreMetadata:
         """What ``prepare_metadata_for_build_*`` says; where there is no such hook, what the built wheel says."""

@@ -11,8 +11,10 @@ _MISSING_MODULE = re.compile(r"(?:ModuleNotFoundError|ImportError): No module na
 
 
 _SCARCITY = re.compile(
-    r"MemoryError|KeyboardInterrupt|No space left on device|Disk quota exceeded|Cannot allocate memory|"
-    r"Too many open files|Connection (?:refused|reset|aborted)|timed out|Network is unreachable|"
+    r"MemoryError|KeyboardInterrupt|No space left on device|Disk quota exceeded|Input/output error|"
+    r"Read-only file system|Stale file handle|Cannot allocate memory|virtual memory exhausted|out of memory|bad_alloc|"
+    r"\bKilled\b|Resource temporarily unavailable|Too many open files|"
+    r"Connection (?:refused|reset|aborted)|timed out|Network is unreachable|"
     r"Temporary failure in name resolution|Name or service not known"
 )
 """What a backend prints when it was the machine or the network that failed, not the project."""

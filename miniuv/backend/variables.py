@@ -15,6 +15,8 @@ _RELEVANT_VARIABLES = (
 )  # fmt: skip
 _RELEVANT_PREFIXES = ("HATCH_", "PBR_", "PDM_BUILD_", "POETRY_", "SETUPTOOLS_", "SKBUILD_")
 
+_INCIDENTAL = frozenset({"PWD", "OLDPWD", "SHLVL", "_", "TERM", "COLUMNS", "LINES", "TMPDIR", "VIRTUAL_ENV"})
+
 
 def hook_environment(environ: Mapping[str, str], prefix: Path) -> dict[str, str]:
     """The user's ``environ``, turned to the build environment ``prefix``.
@@ -35,6 +37,16 @@ def hook_environment(environ: Mapping[str, str], prefix: Path) -> dict[str, str]
         "PYTHONIOENCODING": "utf-8:backslashreplace",
         "PYTHONUNBUFFERED": "1",  # so that the log has everything when a backend is killed
     }
+
+
+def whole_environment_digest(environ: Mapping[str, str]) -> str:
+    """Stand for all variables that a backend sees: any may be put into a wheel, so another value is another build.
+
+    Left out are those that tell where and in which terminal a command was typed, and those that every hook gets anew.
+    """
+    seen = {**hook_environment(environ, Path("/")), "PATH": environ.get("PATH") or os.defpath}
+    counting = sorted((name, value) for name, value in seen.items() if name not in _INCIDENTAL)
+    return hashlib.sha256(repr(counting).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def variables_digest(environ: Mapping[str, str]) -> str:

@@ -21,24 +21,32 @@ on his way through the link when they changed back comes to where the entry was,
 A collector may die anywhere: what is parked is whole and is judged again by the next one, what is doomed is
 deleted by it. Where the system cannot exchange two names, a plain rename has to do; then a reader that found the
 entry in the very moment may miss it for as long as the leases are read.
+
+A disk that takes no further file takes no link and no folder either. What needs neither goes first then: what is
+abandoned, logs, records; and entries change their names where they are, until there is room for the rest again.
+
+::
+
+    unpacked/k  ->  unpacked/~k  ->  unpacked/~~k, and it is deleted        or back to  unpacked/k
 """
 
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from miniuv.cache.exchange import UNSUPPORTED, exchange
 from miniuv.cache.inventory import StoredEntry, StoredLog, StoredRecord, total
-from miniuv.cache.layout import ENTRY_KINDS, EntryKind, Layout
+from miniuv.cache.layout import ENTRY_KINDS, Layout, is_key
 from miniuv.cache.lease import Pinner, Pins, fresh_name, reap, remove_tree
 from miniuv.cache.lock_keys import LockKey
-from miniuv.cache.locks import LockManager
-from miniuv.cache.retention import Selection
-from miniuv.cache.trouble import cache_trouble
+from miniuv.cache.locks import HeldLocks, LockManager
+from miniuv.cache.retention import LED_TO, Selection
+from miniuv.cache.trouble import FULL, cache_trouble, is_out_of_space
 from miniuv.cache.usage import is_there
+from miniuv.errors import CacheError
 
 Choose = Callable[[Mapping[str, tuple[Pinner, ...]]], Selection]
 """Is given the pins of all leases, by ``<kind>/<key>``."""
@@ -46,7 +54,9 @@ Choose = Callable[[Mapping[str, tuple[Pinner, ...]]], Selection]
 _WAYS_BACK_LAST = 3600.0
 """More than any look-up of a path takes, on the slowest disk."""
 
-_LED_TO: tuple[EntryKind, ...] = ("blobs", "unpacked", "http")
+_HIDDEN = "~"
+_DOOMED = "~~"
+"""Begin names that no entry can have: whole and not judged yet, and being deleted."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -88,19 +98,64 @@ class Collector:
         Raises ``CacheError`` where the cache cannot be read or written at all.
         """
         with cache_trouble(self._layout.root, "clean the cache"):
-            held = self._locks.try_acquire([LockKey.garbage_collection()], step="collect garbage")
+            collection = Collection()
+            try:
+                held = self._try_lock()
+            except CacheError as error:
+                if not is_out_of_space(error):
+                    raise
+                if not self._make_room(choose, collection):
+                    return collection
+                held = self._try_lock()
             if held is None:
                 return None
             with held:
                 reap(self._layout)
                 self._settle_what_was_left()
-                return self._remove(choose(self._pins.read()))
+                for _ in self._remove(choose(self._pins.read()), collection, self._remove_entry):
+                    pass
+                if collection.refused:  # and left hidden, it may be, for want of the room that there is now
+                    self._settle_what_was_left()
+            return collection
 
-    def _remove(self, selection: Selection) -> Collection:
-        collection = Collection()
+    def _try_lock(self) -> HeldLocks | None:
+        return self._locks.try_acquire([LockKey.garbage_collection()], step="collect garbage")
+
+    def _make_room(self, choose: Choose, collection: Collection) -> bool:
+        """Remove one by one until the disk takes the lock's file; ``False`` where it does not even in the end.
+
+        Two may do so at once: only one of them can change a name, and each reads the leases after that.
+        """
+        file = self._locks.path(LockKey.garbage_collection())
+        reap(self._layout)
+        self._remove_doomed()
+        for _ in self._remove(choose(self._pins.read()), collection, self._remove_in_place):
+            with contextlib.suppress(OSError):
+                file.parent.mkdir(mode=0o700, exist_ok=True)
+                file.touch(mode=0o600)
+                collection.kept.clear()  # they are asked again
+                collection.refused.clear()
+                return True
+        return False
+
+    def _remove(
+        self, selection: Selection, collection: Collection, remove_entry: Callable[[Path], tuple[Pinner, ...]]
+    ) -> Iterator[None]:
+        """Remove what is selected, and yield after each that might have made room; first what is one file."""
+        yield
+        for log in selection.logs:
+            if str(log) not in self._pins.read():
+                with contextlib.suppress(OSError):
+                    log.path.unlink()
+                    collection.logs.append(log)
+                yield
+        yield from self._remove_records(selection.records, collection)
         for entry in selection.entries:
+            final = self._layout.entry(entry.kind, entry.key)
+            if not is_there(final):
+                continue
             try:
-                users = self._remove_entry(entry.kind, entry.key)
+                users = self._users(final) or remove_entry(final)
             except FileNotFoundError:
                 continue  # its finder found it damaged, or somebody deletes by hand
             except OSError as error:
@@ -110,32 +165,34 @@ class Collector:
                 collection.kept.append((entry, users))
             else:
                 collection.removed.append(entry)
+            yield
         self._remove_doomed()
-        orphaned = [record for record in selection.followers if self._leads_nowhere(record)]
-        in_use = {entry.partition("/")[2] for entry in self._pins.read()}
-        for record in dict.fromkeys((*selection.records, *orphaned)):
-            if not record.leads_to.isdisjoint(in_use):
-                continue  # or nobody would find any more what stays
-            with contextlib.suppress(OSError):
-                record.path.unlink()
-                collection.records.append(record)
-        for log in selection.logs:
-            with contextlib.suppress(OSError):
-                log.path.unlink()
-                collection.logs.append(log)
-        return collection
+        removed = set(collection.records)
+        orphaned = [record for record in selection.followers if record not in removed and self._leads_nowhere(record)]
+        yield from self._remove_records(orphaned, collection)
 
-    def _remove_entry(self, kind: EntryKind, key: str) -> tuple[Pinner, ...]:
-        """Remove one entry; returns those who turn out to use it, and then it stays."""
-        final = self._layout.entry(kind, key)
-        if not is_there(final):
-            raise FileNotFoundError(str(final))
-        if users := self._users(final):
-            return users
-        parked = self._layout.trash / "parked" / fresh_name() / kind / key
-        parked.parent.mkdir(mode=0o700, parents=True)
+    def _remove_records(self, records: Iterable[StoredRecord], collection: Collection) -> Iterator[None]:
+        in_use = {name.partition("/")[2] for name in self._pins.read()}
+        for record in records:
+            if record.leads_to.isdisjoint(in_use):  # or nobody would find any more what stays
+                with contextlib.suppress(OSError):
+                    record.path.unlink()
+                    collection.records.append(record)
+                yield
+
+    def _remove_entry(self, final: Path) -> tuple[Pinner, ...]:
+        """Remove one entry; returns those who turn out to use it, and then it stays. Raises ``OSError``."""
+        parked = self._layout.trash / "parked" / fresh_name() / final.parent.name / final.name
         link = _link_text(parked, final)
-        os.symlink(link, parked)
+        try:
+            self._doomed()
+            parked.parent.mkdir(mode=0o700, parents=True)
+            os.symlink(link, parked)
+        except OSError as error:
+            _remove_folders(parked.parent.parent)
+            if error.errno in FULL:
+                return self._remove_in_place(final)
+            raise
         try:
             exchange(final, parked)
         except OSError as error:
@@ -146,6 +203,24 @@ class Collector:
                 _remove_folders(parked.parent.parent)
                 raise
         return self._settle(parked, final)
+
+    def _remove_in_place(self, final: Path) -> tuple[Pinner, ...]:
+        """As ``_remove_entry``, by renaming alone."""
+        hidden = final.with_name(_HIDDEN + final.name)
+        os.rename(final, hidden)
+        return self._settle_in_place(hidden)
+
+    def _settle_in_place(self, hidden: Path) -> tuple[Pinner, ...]:
+        """As ``_settle``, for what was hidden under another name in its own folder."""
+        final = hidden.with_name(hidden.name.removeprefix(_HIDDEN))
+        if users := self._users(final):
+            if not os.path.lexists(final):
+                os.rename(hidden, final)
+            return users
+        doomed = final.with_name(_DOOMED + final.name)
+        os.rename(hidden, doomed)
+        remove_tree(doomed)
+        return ()
 
     def _settle(self, parked: Path, final: Path) -> tuple[Pinner, ...]:
         """Judge a parked entry by the leases as they are now: put it back, or let it go."""
@@ -174,8 +249,11 @@ class Collector:
         self._remove_doomed()
         for kind in ENTRY_KINDS:
             for entry in _children(self._layout.versioned / kind):
-                if entry.is_symlink() and not entry.exists() and self._pins.are_ours_alone():  # leads nowhere
-                    _remove_link(entry, aside=self._doomed() / fresh_name())
+                with contextlib.suppress(OSError):  # there may be no room for a folder
+                    if entry.name.startswith(_HIDDEN) and is_key(entry.name.removeprefix(_HIDDEN)):
+                        self._settle_in_place(entry)
+                    elif entry.is_symlink() and not entry.exists() and self._pins.are_ours_alone():  # leads nowhere
+                        _remove_link(entry, aside=self._doomed() / fresh_name())
 
     def _users(self, final: Path) -> tuple[Pinner, ...]:
         return self._pins.read().get(f"{final.parent.name}/{final.name}", ())
@@ -183,6 +261,10 @@ class Collector:
     def _remove_doomed(self) -> None:
         for folder in _children(self._layout.trash / "doomed"):
             remove_tree(folder)
+        for kind in ENTRY_KINDS:
+            for entry in _children(self._layout.versioned / kind):
+                if entry.name.startswith(_DOOMED):
+                    remove_tree(entry)
 
     def _doomed(self) -> Path:
         folder = self._layout.trash / "doomed"
@@ -191,7 +273,7 @@ class Collector:
 
     def _leads_nowhere(self, record: StoredRecord) -> bool:
         return bool(record.leads_to) and not any(
-            is_there(self._layout.entry(kind, key)) for key in record.leads_to for kind in _LED_TO
+            is_there(self._layout.entry(kind, key)) for key in record.leads_to for kind in LED_TO
         )
 
 

@@ -7,10 +7,12 @@ network, the disk, memory, or a signal. A command that is started later always t
 import contextlib
 import os
 import time
+from pathlib import Path
 
 from miniuv import errors
 from miniuv.cache.boot import boot_id
 from miniuv.cache.store import Store
+from miniuv.cache.tree_state import tree_state
 from miniuv.errors import CacheError, MiniuvError
 from miniuv.models.url import redact
 
@@ -27,10 +29,15 @@ class Failures:
         self._store = store
         self._began = time.monotonic()
 
-    def find(self, action: str, *, not_begun_before: float | None = None) -> MiniuvError | None:
+    def tree_state(self, tree: Path) -> str | None:
+        """What to give to ``record``, taken before the work begins; ``None`` where nobody is there to be told."""
+        return tree_state(tree) if self._store.has_company() else None
+
+    def find(self, action: str, *, asked: float = 0.0, tree: Path | None = None) -> MiniuvError | None:
         """What ``record`` kept for ``action``, if it came about since our run began.
 
-        ``not_begun_before``: where the input may change, only one whose work began after this moment counts.
+        ``tree``: where the input is a folder that may have been mended meanwhile, only work counts that began after
+        we had ``asked``; or after our run began, with the folder as it is now.
         """
         record = self._store.read_record(action) or {}
         began, failed = record.get("began"), record.get("failed")
@@ -38,12 +45,14 @@ class Failures:
             return None
         if not self._began <= failed <= time.monotonic() <= failed + _LIFE:
             return None
-        if not_begun_before is not None and began < not_begun_before:
-            return None
+        if tree is not None and began < asked:
+            state = record.get("tree")
+            if began < self._began or not isinstance(state, str) or state != tree_state(tree):
+                return None
         return _restored(record)
 
-    def record(self, action: str, error: MiniuvError, *, began: float) -> None:
-        """Tell the others of ``error``, if it is one that would come again."""
+    def record(self, action: str, error: MiniuvError, *, began: float, tree: str | None = None) -> None:
+        """Tell the others of ``error``, if it is one that would come again; ``tree`` is the folder's state before."""
         if not _would_come_again(error):
             return
         name = next(base.__name__ for base in type(error).__mro__ if base.__module__ == errors.__name__)
@@ -54,6 +63,7 @@ class Failures:
             "began": began,
             "failed": time.monotonic(),
             "pid": os.getpid(),
+            "tree": tree,
         }
         with contextlib.suppress(CacheError):  # then everybody finds out for himself
             self._store.write_record(action, record)

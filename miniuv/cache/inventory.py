@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from miniuv.cache.layout import ENTRY_KINDS, EntryKind, Layout
+from miniuv.cache.layout import ENTRY_KINDS, EntryKind, Layout, is_key
 from miniuv.cache.names import distributions_in, project_of, read_action
 from miniuv.cache.usage import born, last_used
 
@@ -52,6 +52,9 @@ class StoredRecord:
     readable: bool
     """Whether it makes sense at all."""
 
+    def __str__(self) -> str:
+        return f"index/{self.path.name}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredLog:
@@ -60,6 +63,9 @@ class StoredLog:
     path: Path
     size: int
     used: float
+
+    def __str__(self) -> str:
+        return f"logs/{self.path.name}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,11 +77,13 @@ class Inventory:
     """By kind and key."""
     records: tuple[StoredRecord, ...]
     logs: tuple[StoredLog, ...]
+    unfinished: int
+    """Bytes of what processes are still making."""
 
     @property
     def size(self) -> int:
         """Bytes of all of it."""
-        return total(self.entries) + total(self.records) + total(self.logs)
+        return total(self.entries) + total(self.records) + total(self.logs) + self.unfinished
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,7 +119,11 @@ def take_inventory(layout: Layout) -> Inventory:
         for each in found
     )
     return Inventory(
-        taken=now, entries=tuple(sorted(entries, key=str)), records=records, logs=tuple(_logs(layout, now))
+        taken=now,
+        entries=tuple(sorted(entries, key=str)),
+        records=records,
+        logs=tuple(_logs(layout, now)),
+        unfinished=measure(layout.staging).size,
     )
 
 
@@ -182,7 +194,8 @@ class _Names:
 
 
 def _entries(layout: Layout, kind: EntryKind, now: float) -> Iterator[_Found]:
-    for path in _children(layout.versioned / kind):
+    # Under another name lies what a collector has hidden there.
+    for path in filter(lambda path: is_key(path.name), _children(layout.versioned / kind)):
         try:
             facts = path.lstat()
         except FileNotFoundError:

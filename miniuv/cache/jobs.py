@@ -190,25 +190,22 @@ class JobRunner:
             return found
         self._tell_failure(job, asked)
         self._locks.log.tell("run", kind=job.kind, title=redact(job.title))
+        tree = self._failures.tree_state(job.source_tree) if self._failures and job.source_tree else None
         began = time.monotonic()
         try:
             value = job.run()
         except MiniuvError as error:
             if self._failures is not None:
-                self._failures.record(_failure(job), error, began=began)
+                self._failures.record(_failure(job), error, began=began, tree=tree)
             raise
         self._locks.log.tell("done", kind=job.kind, title=redact(job.title))
         return value
 
     def _tell_failure(self, job: Job[T], asked: float) -> None:
-        """Raise what the job raised elsewhere while we waited.
-
-        A source tree may have been mended meanwhile: there only a run counts that began after we had asked.
-        """
+        """Raise what the job raised elsewhere while we waited."""
         if self._failures is None:
             return
-        not_begun_before = None if job.source_tree is None else asked
-        error = self._failures.find(_failure(job), not_begun_before=not_begun_before)
+        error = self._failures.find(_failure(job), asked=asked, tree=job.source_tree)
         if error is not None:
             self._locks.log.tell("told", kind=job.kind, title=redact(job.title))
             self._reporter.note(f"{redact(job.title)} failed for another command just now, and is not tried again")

@@ -66,9 +66,33 @@ class Layout:
 
     def entry(self, kind: EntryKind, key: str) -> Path:
         """The place of an entry; raises ``CacheError`` for a key that is no plain file name."""
-        if kind not in ENTRY_KINDS or _KEY.fullmatch(key) is None or key in (".", ".."):
+        if kind not in ENTRY_KINDS or not is_key(key):
             raise CacheError(f"`{kind}/{key}` cannot name a cache entry", hint="this is a defect of miniuv")
         return self.versioned / kind / key
+
+
+def has_cache(root: Path) -> bool:
+    """Whether there is a cache at ``root``, as far as we may see; nothing is made by looking.
+
+    Raises ``CacheError`` where something else lies in its place.
+    """
+    versioned = Layout(root=Path(os.path.abspath(root))).versioned
+    with cache_trouble(root, "look at the cache folder"):
+        for folder in (*reversed(versioned.parents), versioned):
+            try:
+                facts = folder.stat()
+            except FileNotFoundError:
+                return False
+            except PermissionError:
+                break
+            if not stat.S_ISDIR(facts.st_mode):
+                raise CacheError(f"`{folder}` is no folder", where=str(root), hint=_OTHER_FOLDER)
+    return True
+
+
+def is_key(name: str) -> bool:
+    """Whether ``name`` can be that of an entry."""
+    return _KEY.fullmatch(name) is not None and name not in (".", "..")
 
 
 def create_folders(layout: Layout) -> None:

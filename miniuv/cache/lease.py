@@ -5,6 +5,7 @@ that one left in ``tmp``. Nobody ever waits for a lease.
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from miniuv.cache.layout import Layout
-from miniuv.cache.locks import LockFile
+from miniuv.cache.lock_file import LockFile
 from miniuv.cache.owner import Owner, host_name, read_owner
 from miniuv.errors import CacheError
 
@@ -29,19 +30,21 @@ _DRAFT = ".new"
 class Lease:
     """Ours: open for as long as the store is."""
 
-    def __init__(self, layout: Layout, file: LockFile) -> None:
-        self.name = file.path.name
-        self.staging = layout.staging / file.path.name
+    def __init__(self, layout: Layout, file: LockFile, name: str) -> None:
+        self.name = name
+        self.staging = layout.staging / name
         """Our own folder for everything unfinished, made when needed: a full disk can still be read."""
         self._file = file
         self._pins: set[str] = set()
+        self._broken_off = False
+        """Whether the file ends in the midst of a line."""
         self._guard = threading.Lock()
 
     @classmethod
     def open(cls, layout: Layout) -> "Lease":
         """Make and lock a new lease; raises ``OSError``."""
         for _ in range(_ATTEMPTS):
-            name = f"{_host()}-{os.getpid()}-{fresh_name()}"
+            name = fresh_lease_name()
             layout.leases.mkdir(mode=0o700, parents=True, exist_ok=True)
             # A reaper may be quicker than our own lock, and take the new file for a dead one: then another name. It
             # gets its real name with our name in it, so that where locks exclude nobody we are still seen to live.
@@ -49,13 +52,14 @@ class Lease:
             file = LockFile.try_lock(draft)
             if file is None:
                 continue
+            lease = cls(layout, file, name)
             # A full disk costs those who find one of our pins in their way our name only.
             with contextlib.suppress(OSError):
-                os.write(file.descriptor, Owner.this_process(step="").encode())
+                lease._append(Owner.this_process(step="").encode())
             file.path = layout.leases / name
             try:
                 os.rename(draft, file.path)
-                return cls(layout, file)
+                return lease
             except FileNotFoundError:
                 file.close()
             except BaseException:
@@ -69,10 +73,10 @@ class Lease:
         with self._guard:
             if entry in self._pins:
                 return
-            self._pins.add(entry)
             # On a full disk a reader goes on unpinned: losing an entry to a collection is a miss, not a fault.
             with contextlib.suppress(OSError):
-                os.write(self._file.descriptor, f"{entry}\n".encode())
+                self._append(f"{entry}\n".encode())
+                self._pins.add(entry)
 
     @property
     def descriptor(self) -> int:
@@ -83,7 +87,20 @@ class Lease:
         """Write down a lock that we wait for or hold (``lock_list.py``); raises ``OSError``."""
         line = json.dumps({"event": event, "lock": str(lock), "at": time.time()})
         with self._guard:
-            os.write(self._file.descriptor, f"{line}\n".encode())
+            self._append(f"{line}\n".encode())
+
+    def _append(self, line: bytes) -> None:
+        """Write a whole line or raise ``OSError``; what a nearly full disk took of one is no part of the next.
+
+        It stays where it is: readers take a lease that has not grown for unchanged.
+        """
+        line = b"\n" + line if self._broken_off else line
+        while line:
+            written = os.write(self._file.descriptor, line)
+            if not written:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._file.path))
+            line = line[written:]
+            self._broken_off = bool(line)
 
     def close(self) -> None:
         """Remove what is unfinished and give the lease up."""
@@ -200,6 +217,11 @@ def _is_old(path: Path) -> bool:
         return time.time() - path.stat().st_mtime > _FOREIGN_AGE
     except OSError:
         return False
+
+
+def fresh_lease_name() -> str:
+    """Of a lease of this process; below ``tmp`` what is called so and has no such lease is anybody's to remove."""
+    return f"{_host()}-{os.getpid()}-{fresh_name()}"
 
 
 def fresh_name() -> str:

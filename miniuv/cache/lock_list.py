@@ -1,15 +1,19 @@
 """Who holds which lock, and who waits for it: for people. Nothing is locked, made or changed by looking."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from miniuv.cache.layout import Layout
-from miniuv.cache.owner import Owner, command_of, kernel_locks, living_holders, quiet_for, read_owner
+from miniuv.cache.owner import KernelLocks, Owner, command_of, kernel_locks, living_holders, quiet_for, read_owner
 
 Presence = Literal["alive", "stopped", "gone", "unknown"]
+
+_PAUSES = (0.0, 0.02, 0.08)
+"""Seconds: together more than even a busy machine usually takes from a lock to its record."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,14 +54,27 @@ def list_locks(layout: Layout, *, runtime: Path) -> tuple[HeldLock, ...]:
     kernel = kernel_locks()
     found = []
     for kind, path in _lock_files(layout, runtime, told):
-        owner, holders = read_owner(path), kernel.holders(path)
-        if owner is not None and holders and owner.pid not in holders:  # it may have passed on since we looked
-            holders = kernel_locks().holders(path)
+        owner, holders = _look(path, kernel)
         if owner is not None and (not holders or owner.pid in holders) and owner.presence != "gone":
             found.append(_held_by(owner, kind, path, told))
         elif holders:
             found.append(_left_to(holders, owner, kind, path, told))
     return tuple(sorted(found, key=lambda lock: (lock.kind, lock.since or 0.0, str(lock.path))))
+
+
+def _look(path: Path, kernel: KernelLocks) -> tuple[Owner | None, list[int]]:
+    """The record in a lock file and the holders of the lock, as of one moment where that can be had.
+
+    A lock is taken before its record is written, and it may have passed on since ``kernel`` was asked: where the two
+    do not agree, both are looked at again. A holder that writes none, as uv, is told of all the same.
+    """
+    owner, holders = read_owner(path), kernel.holders(path)
+    for pause in _PAUSES:
+        if not holders or (owner is not None and owner.pid in holders):
+            break
+        time.sleep(pause)
+        owner, holders = read_owner(path), kernel_locks().holders(path)
+    return owner, holders
 
 
 class _Told:

@@ -30,85 +30,18 @@ from functools import partial
 from pathlib import Path
 
 from miniuv.cache.heartbeat import Heartbeat
-from miniuv.cache.lock_keys import DEFECT, LockKey, Rank
+from miniuv.cache.lock_file import LockFile
+from miniuv.cache.lock_keys import DEFECT, ENVIRONMENT_LOCKS, LockKey, Rank
 from miniuv.cache.lock_log import LockLog
 from miniuv.cache.owner import Owner, describe_holder, read_owner
-from miniuv.cache.trouble import cache_error
+from miniuv.cache.owner_file import ForeignOwnerError, OwnerFile
+from miniuv.cache.runtime import make_lock_folder
+from miniuv.cache.trouble import FULL, cache_error
 from miniuv.cache.waits import ExplainedWait, Journal
 from miniuv.errors import LockOrderError, TargetError
 from miniuv.reporter import Reporter
 
-_UNSUPPORTED = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP})
-_REOPENINGS = 100
-
-
-class LockFile:
-    """One open lock file of ours: the primitive that all locks and leases are made of."""
-
-    def __init__(self, path: Path, descriptor: int, *, native: bool) -> None:
-        self.path = path
-        self.descriptor = descriptor
-        self.native = native
-        """``False`` where the file system has no locks and we only pretend."""
-
-    @classmethod
-    def try_lock(
-        cls, path: Path, *, mode: int = 0o600, exact_mode: bool = False, create: bool = True
-    ) -> "LockFile | None":
-        """Open ``path`` and take its lock at once; ``None`` when somebody has it. Raises ``OSError``.
-
-        ``create`` makes the file where it is missing.
-        """
-        from filelock import lock_descriptor
-
-        for _ in range(_REOPENINGS):
-            descriptor = _open(path, mode, exact_mode=exact_mode, create=create)
-            try:
-                if not lock_descriptor(descriptor, blocking=False):
-                    os.close(descriptor)
-                    return None
-                if _is_still(path, descriptor):
-                    return cls(path, descriptor, native=True)
-            except OSError as error:
-                if error.errno in _UNSUPPORTED:
-                    return cls(path, descriptor, native=False)
-                os.close(descriptor)
-                raise
-            except BaseException:
-                os.close(descriptor)
-                raise
-            os.close(descriptor)  # somebody deleted the cache, and this was a lock on a file without a name
-        raise OSError(errno.ESTALE, "the lock file is replaced again and again", str(path))
-
-    def close(self) -> None:
-        """Give the lock back, also where a forked child still has the descriptor."""
-        from filelock import unlock_descriptor
-
-        with contextlib.suppress(OSError):
-            unlock_descriptor(self.descriptor)
-        os.close(self.descriptor)
-
-
-def _open(path: Path, mode: int, *, exact_mode: bool, create: bool) -> int:
-    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        return os.open(path, flags)
-    except FileNotFoundError:
-        if not create:
-            raise
-    descriptor = os.open(path, flags | os.O_CREAT, mode)
-    if exact_mode and stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
-        with contextlib.suppress(OSError):
-            os.fchmod(descriptor, mode)  # whatever the umask: all who may write the environment may lock it
-    return descriptor
-
-
-def _is_still(path: Path, descriptor: int) -> bool:
-    try:
-        named = os.stat(path, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return os.path.samestat(named, os.fstat(descriptor))
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK})
 
 
 class _Hold:
@@ -116,7 +49,6 @@ class _Hold:
 
     def __init__(self, key: LockKey, file: LockFile, *, step: str) -> None:
         self.key = key
-        self.path = file.path
         self._file = file
         self._owner = Owner.this_process(step=step)
         self._guard = threading.Lock()
@@ -144,7 +76,7 @@ class _Hold:
             self._file.close()
 
     def _write(self, owner: Owner) -> None:
-        if not self._file.native:
+        if not self._file.is_recorded:
             return
         record = owner.encode()
         # A full disk or a lock file opened read-only costs the explanation, never the lock.
@@ -239,7 +171,7 @@ class LockManager:
             while (held := self.try_acquire([key], step=step)) is None:
                 self.log.tell("wait", rank=key.rank, name=key.name, holds=self._names_held_here())
                 wait.pause(partial(self.holder, key), place)
-        with held, self._noted(place):
+        with held, self._noted(self._recorded(key)):
             yield
 
     def check_free(self, wish: str) -> None:
@@ -252,9 +184,15 @@ class LockManager:
 
     def holder(self, key: LockKey) -> str | None:
         """Say who holds ``key``; ``None`` where it is this process."""
-        path = self.path(key)
+        path = self._recorded(key)
         owner = read_owner(path)
         return None if owner is not None and owner.is_this_process else describe_holder(path)
+
+    def _recorded(self, key: LockKey) -> Path:
+        """The file that says who holds ``key``."""
+        path = self.path(key)
+        owned = _owner_file(path)
+        return owned if key.rank == Rank.ENVIRONMENT and read_owner(path) is None and owned.exists() else path
 
     def sign_of_life(self, key: LockKey) -> tuple[int, int, float, int] | None:
         """What changes as long as the holder of ``key`` lives; ``None`` where it leaves no record."""
@@ -313,20 +251,12 @@ class LockManager:
             self._held.setdefault(threading.get_ident(), []).append(hold)
         self._heartbeat.add(hold.beat)
         self.log.tell("acquire", rank=key.rank, name=key.name)
-        if not file.native:
-            self._warn_once(file.path)
         return hold
 
     def _lock_file(self, key: LockKey) -> LockFile | None:
         path = self.path(key)
         try:
-            if key.rank == Rank.ENVIRONMENT:
-                return LockFile.try_lock(path, mode=_environment_mode(path.parent), exact_mode=True)
-            try:
-                return LockFile.try_lock(path)
-            except FileNotFoundError:
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                return LockFile.try_lock(path)
+            file = _environment_file(path) if key.rank == Rank.ENVIRONMENT else _own_file(path)
         except OSError as error:
             if key.rank == Rank.ENVIRONMENT:
                 raise TargetError(
@@ -334,7 +264,12 @@ class LockManager:
                     where=str(path),
                     hint="the environment must exist, and you must be able to write to it",
                 ) from error
+            if key.rank == Rank.JOB and error.errno in FULL:
+                return LockFile.pretend()  # whoever has something to write finds out; others only look
             raise cache_error(error, path=path, doing="take a lock") from error
+        if file is not None and not file.is_recorded:
+            self._warn_once(path)
+        return file
 
     def path(self, key: LockKey) -> Path:
         """The lock file."""
@@ -342,7 +277,7 @@ class LockManager:
             case Rank.SOURCE_TREE:
                 return self._runtime / "src" / key.name
             case Rank.ENVIRONMENT:
-                return Path(key.name) / ".lock"
+                return Path(key.name) / ENVIRONMENT_LOCKS[0]
             case _:
                 return self._folder / key.name
 
@@ -367,6 +302,40 @@ class LockManager:
             f"no locks on the file system of `{path.parent}`: work may be done twice by processes that run at once",
             hint="use a folder on a local disk, `--cache-dir` for the cache",
         )
+
+
+def _own_file(path: Path) -> LockFile | None:
+    try:
+        return LockFile.try_lock(path)
+    except FileNotFoundError:
+        make_lock_folder(path.parent)
+        return LockFile.try_lock(path)
+
+
+def _environment_file(path: Path) -> LockFile | None:
+    file = LockFile.try_lock(path, mode=_environment_mode(path.parent), exact_mode=True)
+    if file is None or file.native:
+        return file
+    try:
+        owned = OwnerFile.take(_owner_file(path))
+    except ForeignOwnerError as error:
+        file.close()
+        raise TargetError(
+            f"the environment is locked by {error}, and nobody can tell from here whether that still runs",
+            where=str(error.path),
+            hint="if nobody works on the environment, delete that file",
+        ) from error
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            return file
+        file.close()
+        raise
+    file.close()
+    return owned
+
+
+def _owner_file(lock: Path) -> Path:
+    return lock.with_name(ENVIRONMENT_LOCKS[1])
 
 
 def _environment_mode(folder: Path) -> int:

@@ -109,6 +109,11 @@ class Owner:
         return self.presence == "alive" and (_status(self.pid) or [""])[0] in ("T", "t")
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether it runs elsewhere, or ran before this boot: nothing can be known of it."""
+        return not self._near
+
+    @property
     def _near(self) -> bool:
         host, boot, namespace, _, _ = _identity(os.getpid())
         return (self.host, self.boot, self.namespace) == (host, boot, namespace)

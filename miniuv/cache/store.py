@@ -17,14 +17,14 @@ from typing import Self
 
 from miniuv.cache.exchange import exchange
 from miniuv.cache.layout import EntryKind, Layout, check_trust, create_folders
-from miniuv.cache.lease import Lease, fresh_name, reap, remove_tree
+from miniuv.cache.lease import Lease, fresh_lease_name, fresh_name, reap, remove_tree
 from miniuv.cache.lock_keys import text_digest
 from miniuv.cache.lock_log import LockLog
 from miniuv.cache.locks import LockManager
 from miniuv.cache.runtime import runtime_folder
 from miniuv.cache.seal import SEAL, durable_seal, is_whole, needs_reading, write_seal
 from miniuv.cache.sync import sync_file_system
-from miniuv.cache.trouble import FATAL, NOT_WRITABLE, cache_error, cache_trouble
+from miniuv.cache.trouble import FATAL, NOT_WRITABLE, cache_error, cache_trouble, is_out_of_space
 from miniuv.cache.usage import is_there, use
 from miniuv.errors import CacheError
 from miniuv.models.url import redact
@@ -105,7 +105,7 @@ class Store:
         """The entry, safe from garbage collection until ``close``; ``None`` where there is none."""
         path = self._layout.entry(kind, key)
         # First the pin, then the look: a collector hides first and reads the pins then, so one sees the other.
-        self._our_lease().pin(f"{kind}/{key}")
+        self._pin(kind, key)
         if use(path) and self._is_sound(path, kind, key):
             return path
         if self._readable is not None:
@@ -127,19 +127,22 @@ class Store:
         self._verified.add((kind, key))
 
     @contextlib.contextmanager
-    def staging(self, name: str = "work") -> Iterator[Path]:
+    def staging(
+        self, name: str = "work", *, doing: str = "write to the cache", needed: int | None = None
+    ) -> Iterator[Path]:
         """A fresh private folder on the entries' file system, removed at the end.
 
-        A full or failing disk met by whoever works in there becomes a ``CacheError``.
+        A full or failing disk met by whoever works in there becomes a ``CacheError``: see ``cache_error`` for
+        ``doing`` and ``needed``.
         """
         path = self._our_lease().staging / f"{_plain(name)}-{fresh_name()}"
-        with cache_trouble(path.parent, "write to the cache"):
+        with cache_trouble(path.parent, doing, needed=needed):
             path.mkdir(mode=0o700, parents=True)
         try:
             yield path
         except OSError as error:
             if error.errno in FATAL and _concerns(error, path):
-                raise cache_error(error, path=path, doing="write to the cache") from error
+                raise cache_error(error, path=path, doing=doing, needed=needed) from error
             raise
         finally:
             remove_tree(path)
@@ -147,7 +150,7 @@ class Store:
     def publish(self, staged: Path, kind: EntryKind, key: str) -> Path:
         """Make ``staged``, a file or a folder, the entry; where somebody was first, drop it and use theirs."""
         final = self._layout.entry(kind, key)
-        self._our_lease().pin(f"{kind}/{key}")
+        self._pin(kind, key)
         with cache_trouble(final, "write to the cache"):
             if is_there(final):
                 remove_tree(staged)
@@ -182,12 +185,11 @@ class Store:
         self._verified.discard((kind, key))
         if self._readable is not None:
             self._dropped.add(self._readable.entry(kind, key))
-        with (
-            self.staging("trash") as folder,
-            cache_trouble(damaged, "drop a damaged entry of the cache"),
-            contextlib.suppress(FileNotFoundError),
-        ):
-            os.rename(damaged, folder / "entry")
+        doomed = self._layout.staging / fresh_lease_name()  # no folder of its own: a full disk may have none to give
+        with cache_trouble(damaged, "drop a damaged entry of the cache"), contextlib.suppress(FileNotFoundError):
+            doomed.parent.mkdir(mode=0o700, exist_ok=True)
+            os.rename(damaged, doomed)
+        remove_tree(doomed)
 
     def read_record(self, action: str) -> dict[str, object] | None:
         """What ``write_record`` kept for ``action``; anything that cannot be read is a miss."""
@@ -197,7 +199,17 @@ class Store:
         return None
 
     def write_record(self, action: str, record: Mapping[str, object]) -> None:
-        """Keep ``record`` (JSON values) for ``action``, in place of an older one, atomically."""
+        """Keep ``record`` (JSON values) for ``action``, in place of an older one, atomically.
+
+        A record only spares work: that a full disk does not take it is no error.
+        """
+        try:
+            self._write_record(action, record)
+        except CacheError as error:
+            if not is_out_of_space(error):
+                raise
+
+    def _write_record(self, action: str, record: Mapping[str, object]) -> None:
         final = self._layout.record(text_digest(action))
         data = json.dumps({"action": redact(action), "record": dict(record)}, separators=(",", ":"))
         staged = self._our_lease().staging / f"record-{fresh_name()}"
@@ -210,6 +222,13 @@ class Store:
                 staged.unlink(missing_ok=True)
                 raise
 
+    def has_company(self) -> bool:
+        """Whether another process seems to use this cache now."""
+        try:
+            return len(os.listdir(self._layout.leases)) > 1
+        except OSError:
+            return False
+
     def guards(self) -> tuple[int, ...]:
         """Descriptors for a process that works for this thread: as long as it has them, all that it uses is in use.
 
@@ -218,7 +237,7 @@ class Store:
         return (self._our_lease().descriptor, *self.locks.guards())
 
     def log_path(self, name: str) -> Path:
-        """A path for a build's output that nobody used before; the oldest logs go."""
+        """A path for a build's output that nobody used before, safe from ``clean`` until ``close``; the oldest go."""
         folder = self._layout.logs
         with cache_trouble(folder, "write to the cache"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -226,7 +245,10 @@ class Store:
             if not self._logs_trimmed:
                 self._logs_trimmed = True
                 _trim_logs(folder)
-        return folder / f"{_plain(name)}-{fresh_name()}.log"
+        path = folder / f"{_plain(name)}-{fresh_name()}.log"
+        with contextlib.suppress(CacheError):
+            self._our_lease().pin(f"logs/{path.name}")
+        return path
 
     def close(self, *, keep_logs: bool = False) -> None:
         """Give up the lease and remove what is unfinished; a second call does nothing.
@@ -268,6 +290,14 @@ class Store:
                 os.rename(staged / SEAL, path / SEAL)
         self.mark_verified(kind, key)
         return True
+
+    def _pin(self, kind: EntryKind, key: str) -> None:
+        """Keep an entry from being collected. Where a full disk takes no lease either, a reader goes on without."""
+        try:
+            self._our_lease().pin(f"{kind}/{key}")
+        except CacheError as error:
+            if not is_out_of_space(error):
+                raise
 
     def _journal(self, event: str, lock: Path) -> None:
         with contextlib.suppress(OSError, CacheError):  # that others cannot see it is no reason to fail

@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
                 context.reporter.warning(f"nothing in the cache is known to belong to `{name}`")
         return belonging_to(inventory, set(names.values()))
 
-    with opened(arguments, context) as store:
-        if store is not None:
-            collect(store, context, select)
+    with opened(arguments, context) as cache:
+        if cache is not None:
+            collect(cache, context, select)
     return 0

@@ -11,7 +11,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """See ``Command``."""
-    with context.settings(arguments) as settings:
-        context.write(str(settings.cache_dir))
+    """See ``Command``: nothing is locked, made or changed."""
+    from miniuv.cli.collection import looked_at
+
+    with looked_at(arguments, context) as layout:
+        context.write(str(layout.root))
     return 0

@@ -13,12 +13,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """See ``Command``: nothing is locked, made or changed."""
     from miniuv.cache.inventory import take_inventory
-    from miniuv.cache.layout import Layout
-    from miniuv.cache.trouble import cache_trouble
+    from miniuv.cli.collection import looked_at
     from miniuv.report.amounts import ago, columns, size
 
-    with context.settings(arguments) as settings, cache_trouble(settings.cache_dir, "read the cache"):
-        inventory = take_inventory(Layout(root=settings.cache_dir))
+    with looked_at(arguments, context) as layout:
+        inventory = take_inventory(layout)
     if arguments.json:
         import json
 

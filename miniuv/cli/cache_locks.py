@@ -16,13 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """See ``Command``: nothing is locked, made or changed."""
-    from miniuv.cache.layout import Layout
     from miniuv.cache.lock_list import list_locks
     from miniuv.cache.runtime import runtime_folder
-    from miniuv.cache.trouble import cache_trouble
+    from miniuv.cli.collection import looked_at
 
-    with context.settings(arguments) as settings, cache_trouble(settings.cache_dir, "read the cache"):
-        layout = Layout(root=settings.cache_dir)
+    with looked_at(arguments, context) as layout:
         locks = list_locks(layout, runtime=runtime_folder(fallback=layout.locks))
     if arguments.json:
         import json

@@ -15,17 +15,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """See ``Command``: nobody is waited for, and what is in use stays."""
-    from miniuv.cache.retention import unused
+    from miniuv.cache.inventory import Inventory
+    from miniuv.cache.retention import Selection, unused
     from miniuv.cli import quantities
-    from miniuv.cli.collection import collect, opened
+    from miniuv.cli.collection import collect, opened, tell_what_stays
 
     older_than = quantities.seconds(arguments.older_than, option="--older-than")
     max_size = quantities.size(arguments.max_size, option="--max-size") if arguments.max_size else None
-    with opened(arguments, context) as store:
-        if store is not None:
-            collect(
-                store,
-                context,
-                lambda inventory, pinned: unused(inventory, older_than=older_than, max_size=max_size, pinned=pinned),
-            )
+    seen: list[Inventory] = []
+
+    def select(inventory: Inventory, pinned: frozenset[str]) -> Selection:
+        seen.append(inventory)
+        return unused(inventory, older_than=older_than, max_size=max_size, pinned=pinned)
+
+    with opened(arguments, context) as cache:
+        collection = None if cache is None else collect(cache, context, select)
+        if collection is not None and max_size is not None:
+            tell_what_stays(collection, seen[0], context, limit=max_size)
     return 0

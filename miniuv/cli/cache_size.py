@@ -13,12 +13,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """See ``Command``: nothing is locked, made or changed."""
     from miniuv.cache.inventory import measure, take_inventory, total
-    from miniuv.cache.layout import ENTRY_KINDS, Layout
-    from miniuv.cache.trouble import cache_trouble
+    from miniuv.cache.layout import ENTRY_KINDS
+    from miniuv.cli.collection import looked_at
     from miniuv.report.amounts import columns, size
 
-    with context.settings(arguments) as settings, cache_trouble(settings.cache_dir, "read the cache"):
-        layout = Layout(root=settings.cache_dir)
+    with looked_at(arguments, context) as layout:
         whole = measure(layout.root).size
         if arguments.bytes:
             context.write(str(whole))

@@ -13,7 +13,7 @@ from miniuv.errors import GitError
 if TYPE_CHECKING:
     from miniuv.cache.inventory import StoredEntry
     from miniuv.cache.layout import EntryKind
-    from miniuv.cache.store import Store
+    from miniuv.cli.collection import OpenCache
 
 Check = Callable[[Path], str | None]
 """What is wrong with the entry at a path; ``None`` where all is well."""
@@ -27,16 +27,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """See ``Command``: 1 where something was damaged. Nobody is waited for, and what is in use stays."""
     from miniuv.cache.inventory import take_inventory
-    from miniuv.cache.layout import Layout
     from miniuv.cache.retention import Selection
+    from miniuv.cache.trouble import cache_trouble
     from miniuv.cli.collection import collect, opened
     from miniuv.report.amounts import counted, size
 
-    with opened(arguments, context) as store:
-        if store is None:
+    with opened(arguments, context, change=False) as cache:
+        if cache is None:
             return 0
-        inventory = take_inventory(Layout(root=store.root))
-        checks = _checks(store, context)
+        with cache_trouble(cache.layout.root, "read the cache"):
+            inventory = take_inventory(cache.layout)
+        checks = _checks(cache, context)
         damaged = []
         for entry in inventory.entries:
             if (damage := _damage(entry, checks[entry.kind])) is not None:
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
                 damaged.append(entry)
         unreadable = tuple(record for record in inventory.records if not record.readable)
         for record in unreadable:
-            context.write(f"index/{record.path.name}: it is no record")
+            context.write(f"{record}: it is no record")
         context.reporter.line(
             f"Checked {counted(len(inventory.entries), 'entry', 'entries')} and "
             f"{counted(len(inventory.records), 'record', 'records')}, {size(inventory.size)}: "
@@ -52,8 +53,14 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         )
         if not damaged and not unreadable:
             return 0
+        if not cache.writable:
+            hint = (
+                "run `miniuv cache verify` where it can be; until then, what is damaged is made anew where it is needed"
+            )
+            context.reporter.warning("the cache cannot be written: damaged entries are left", hint=hint)
+            return 1
         selection = Selection(entries=tuple(damaged), records=unreadable)
-        collection = collect(store, context, lambda *_: selection)
+        collection = collect(cache, context, lambda *_: selection)
         if collection is None or collection.kept:
             context.reporter.warning("damaged entries are left", hint="run `miniuv cache verify` again a little later")
         return 1
@@ -69,13 +76,13 @@ def _damage(entry: "StoredEntry", check: Check) -> str | None:
         return None
 
 
-def _checks(store: "Store", context: Context) -> "Mapping[EntryKind, Check]":
+def _checks(cache: "OpenCache", context: Context) -> "Mapping[EntryKind, Check]":
     from miniuv.cache.seal import is_whole
     from miniuv.git.command import Git
     from miniuv.git.database import Database
     from miniuv.process import SubprocessRunner
 
-    git = Git(runner=SubprocessRunner(), environ=context.environ, directory=store.root)
+    git = Git(runner=SubprocessRunner(), environ=context.environ, directory=cache.layout.root)
 
     def check_database(path: Path) -> str | None:
         try:

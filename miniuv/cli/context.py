@@ -1,7 +1,8 @@
 """What a command is given: the world around it, and whom to tell."""
 
 import argparse
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 class Context:
     """Made once, from the process's own surroundings or a test's."""
 
+    argv: tuple[str, ...]
+    """The words of the command line, without the program."""
+    started: int
+    """Nanoseconds since the epoch: nothing was read before."""
     environ: Mapping[str, str]
     directory: Path
     stdout: TextIO
@@ -68,7 +73,9 @@ class Context:
         """Open what a command needs that only looks: it imports a third of what ``session`` does.
 
         A cache that cannot be used is done without, and without a word: it only saves a question to the interpreter.
+        For looking none is made.
         """
+        from miniuv.cache.layout import has_cache
         from miniuv.cache.store import Store
         from miniuv.environment.interpreters import Interpreters
         from miniuv.process import SubprocessRunner
@@ -78,16 +85,24 @@ class Context:
             store: Store | None = None
             with suppress(CacheError):
                 allow_shared = settings.allow_shared_cache
-                store = opened.enter_context(
-                    Store.open(settings.cache_dir, reporter=Reporter(), allow_shared=allow_shared)
-                )
+                if has_cache(settings.cache_dir):
+                    store = opened.enter_context(
+                        Store.open(settings.cache_dir, reporter=Reporter(), allow_shared=allow_shared)
+                    )
             yield Interpreters(runner=SubprocessRunner(), environ=self.environ, store=store, reporter=self.reporter)
 
 
 def make_context(
-    arguments: argparse.Namespace, *, environ: Mapping[str, str], directory: Path, stdout: TextIO, stderr: TextIO
+    arguments: argparse.Namespace,
+    *,
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    directory: Path,
+    stdout: TextIO,
+    stderr: TextIO,
 ) -> Context:
     """Look at the surroundings once."""
+    started = time.time_ns()
     style = Style(wants_color(arguments.color, stderr, environ))
     live = stderr.isatty() and not arguments.no_progress and not environ.get("CI") and environ.get("TERM") != "dumb"
     active = environ.get("VIRTUAL_ENV")
@@ -99,8 +114,17 @@ def make_context(
         live=live,
         directory=directory,
         expected_targets=(Path(active),) if active else (directory / ".venv",),
+        explain=getattr(arguments, "explain", False),
     )
-    return Context(environ=environ, directory=directory, stdout=stdout, style=style, reporter=reporter)
+    return Context(
+        argv=tuple(argv),
+        started=started,
+        environ=environ,
+        directory=directory,
+        stdout=stdout,
+        style=style,
+        reporter=reporter,
+    )
 
 
 def _private_folder() -> AbstractContextManager[str]:

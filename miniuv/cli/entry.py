@@ -115,7 +115,7 @@ def _dispatch(
         arguments = parser.parse_intermixed_args([*options, *words[len(name) :]])
     except SystemExit:  # --help
         return 0
-    context = make_context(arguments, environ=environ, directory=_directory(), stdout=stdout, stderr=stderr)
+    context = make_context(arguments, argv=argv, environ=environ, directory=_directory(), stdout=stdout, stderr=stderr)
     reporters.append(context.reporter)
     try:
         return command.run(arguments, context)

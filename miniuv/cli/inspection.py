@@ -18,7 +18,7 @@ def look_for_listed(arguments: argparse.Namespace, context: Context) -> list[Ins
     """What is installed in the target, without what the options exclude."""
     from packaging.utils import canonicalize_name
 
-    _, installed = look(arguments, context)
+    _, installed = look(arguments, context, requirements=False)
     excluded = set(map(canonicalize_name, arguments.exclude))
     return [
         distribution
@@ -28,11 +28,14 @@ def look_for_listed(arguments: argparse.Namespace, context: Context) -> list[Ins
     ]
 
 
-def look(arguments: argparse.Namespace, context: Context) -> tuple[Interpreter, tuple[InstalledDistribution, ...]]:
-    """The target and what is installed there."""
+def look(
+    arguments: argparse.Namespace, context: Context, *, requirements: bool = True
+) -> tuple[Interpreter, tuple[InstalledDistribution, ...]]:
+    """The target and what is installed there; see ``installed_distributions`` for ``requirements``."""
     from miniuv.environment.installed import installed_distributions
 
     with context.interpreters(arguments) as interpreters:
         interpreter = interpreters.target(target_request(arguments), directory=context.directory, change=False)
         context.reporter.targeted(interpreter)
-        return interpreter, installed_distributions(interpreter, reporter=context.reporter)
+        installed = installed_distributions(interpreter, reporter=context.reporter, requirements=requirements)
+        return interpreter, installed

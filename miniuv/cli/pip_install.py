@@ -11,6 +11,7 @@ from miniuv.cli.options import add_index, add_target, target_request
 from miniuv.errors import ResolutionError, UsageError
 
 if TYPE_CHECKING:
+    from miniuv.models.outcome import Outcome
     from miniuv.models.request import InstallRequest
 
 
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="install again what is there",
     )
     how.add_argument("--reinstall-package", metavar="NAME", action="append", default=[])
+    how.add_argument("--no-reuse", action="store_true", help="build folders again, changed or not")
     how.add_argument(
         "--compile", "--compile-bytecode", dest="compile", action="store_true", help="compile to bytecode, in parallel"
     )
@@ -81,6 +83,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             upgrade_packages=frozenset(map(canonicalize_name, arguments.upgrade_package)),
             reinstall=arguments.reinstall,
             reinstall_packages=frozenset(map(canonicalize_name, arguments.reinstall_package)),
+            no_reuse=arguments.no_reuse,
             no_deps=arguments.no_deps,
             compile_bytecode=arguments.compile,
             dry_run=arguments.dry_run,
@@ -111,7 +114,27 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         for line in reason_lines(outcome):
             context.reporter.line(line)
     context.reporter.outcome(outcome)
+    _remember(outcome, arguments, context)
     return 0
+
+
+def _remember(outcome: "Outcome", arguments: argparse.Namespace, context: Context) -> None:
+    """Let the fast exit know, unless the same command would have something to tell."""
+    if outcome.basis is None or outcome.resolution is None:
+        return
+    if arguments.explain or arguments.verbose or context.reporter.warned:
+        return
+    from miniuv.basis import write_state
+    from miniuv.report.style import color_rule
+    from miniuv.state import key
+
+    write_state(
+        outcome.basis,
+        key=key(context.argv, context.environ, str(context.directory)),
+        color=color_rule(arguments.color, context.environ),
+        told=context.reporter.repeated(len(outcome.resolution.candidates)),
+        started=context.started,
+    )
 
 
 def _meant_as_folder(request: "InstallRequest") -> str | None:

@@ -5,11 +5,13 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-from python_discovery import PythonSpec
+from typing import TYPE_CHECKING
 
 from miniuv.errors import TargetError
 from miniuv.models.interpreter import Interpreter
+
+if TYPE_CHECKING:
+    from python_discovery import PythonSpec
 
 _VERSION_REQUEST = re.compile(
     r"""(?:(?:c?python|py|pypy|graalpy|graalvm)\s*)?   # an implementation
@@ -22,10 +24,12 @@ _VERSION_IN_NAME = re.compile(r"(?:cpython-|python|pypy)?(\d+)\.(\d+)(?:\.(\d+))
 _EXECUTABLES = ("bin/python", "bin/python3", "bin/pypy3", "install/bin/python")
 
 
-def version_request(text: str) -> PythonSpec | None:
+def version_request(text: str) -> "PythonSpec | None":
     """Read ``3.12``, ``>=3.10``, ``pypy3.10``; ``None`` where ``text`` is a path or the name of a program."""
     if not _VERSION_REQUEST.fullmatch(text):
         return None
+    from python_discovery import PythonSpec  # slow to import, and few name a version
+
     try:
         spec = PythonSpec.from_string_spec(text)
     except ValueError as error:
@@ -33,9 +37,9 @@ def version_request(text: str) -> PythonSpec | None:
     return spec if spec.path is None else None
 
 
-def fits(interpreter: Interpreter, spec: PythonSpec) -> bool:
+def fits(interpreter: Interpreter, spec: "PythonSpec") -> bool:
     """Whether ``interpreter`` is what ``spec`` asks for."""
-    from python_discovery import normalize_isa
+    from python_discovery import PythonSpec, normalize_isa
 
     _, abi, platform = interpreter.tags[0].split("-", 2)
     release = interpreter.version
@@ -53,7 +57,7 @@ def fits(interpreter: Interpreter, spec: PythonSpec) -> bool:
     return own.satisfies(spec)
 
 
-def candidates(spec: PythonSpec, environ: Mapping[str, str]) -> Iterator[Path]:
+def candidates(spec: "PythonSpec", environ: Mapping[str, str]) -> Iterator[Path]:
     """Yield the executables that may fit: on PATH, in the folders of version managers, the running one."""
     seen: set[str] = set()
     running = [Path(sys.executable)] if _may_fit("{}.{}.{}".format(*sys.version_info), spec) else []
@@ -64,7 +68,7 @@ def candidates(spec: PythonSpec, environ: Mapping[str, str]) -> Iterator[Path]:
             yield executable
 
 
-def _on_path(spec: PythonSpec, environ: Mapping[str, str]) -> Iterator[Path]:
+def _on_path(spec: "PythonSpec", environ: Mapping[str, str]) -> Iterator[Path]:
     """Yield the executables on PATH whose names may fit, in its order; ``python`` before ``python3.12``."""
     pattern = spec.generate_re(windows=False)
     for entry in environ.get("PATH", os.defpath).split(os.pathsep):
@@ -74,7 +78,7 @@ def _on_path(spec: PythonSpec, environ: Mapping[str, str]) -> Iterator[Path]:
             yield from (Path(entry, name) for name in sorted(names, key=len) if _is_program(Path(entry, name)))
 
 
-def _managed(spec: PythonSpec, environ: Mapping[str, str]) -> Iterator[Path]:
+def _managed(spec: "PythonSpec", environ: Mapping[str, str]) -> Iterator[Path]:
     for store in _stores(environ):
         for name in _listing(store):
             if not _may_fit(name, spec):
@@ -97,8 +101,10 @@ def _stores(environ: Mapping[str, str]) -> Iterator[Path]:
     yield Path(environ.get("MISE_DATA_DIR") or data / "mise") / "installs" / "python"
 
 
-def _may_fit(name: str, spec: PythonSpec) -> bool:
+def _may_fit(name: str, spec: "PythonSpec") -> bool:
     """Whether the version in a name leaves it possible; a name without one does."""
+    from python_discovery import PythonSpec
+
     found = _VERSION_IN_NAME.match(name)
     if found is None:
         return True

@@ -16,13 +16,21 @@ _NAME = re.compile(r"\s*[\w.-]+")
 
 
 def new_problems(
-    before: Sequence[InstalledDistribution], after: Sequence[InstalledDistribution], interpreter: Interpreter
+    before: Sequence[InstalledDistribution],
+    after: Sequence[InstalledDistribution],
+    interpreter: Interpreter,
+    *,
+    resolved: frozenset[NormalizedName] = frozenset(),
 ) -> list[str]:
-    """What does not fit since ``before`` became ``after``; see ``problems``."""
+    """What does not fit since ``before`` became ``after``; see ``problems``.
+
+    ``resolved``: names whose requirements the resolver has just seen to, so that nobody need read them again.
+    """
     versions = [{(each.name, each.metadata.version) for each in installed} for installed in (before, after)]
     changed = frozenset(name for name, _ in versions[0] ^ versions[1])
     known = set(problems(before, interpreter, about=changed))
-    return [problem for problem in problems(after, interpreter, about=changed) if problem not in known]
+    found = problems(after, interpreter, about=changed, resolved=resolved)
+    return [problem for problem in found if problem not in known]
 
 
 def problems(
@@ -30,10 +38,11 @@ def problems(
     interpreter: Interpreter,
     *,
     about: frozenset[NormalizedName] | None = None,
+    resolved: frozenset[NormalizedName] = frozenset(),
 ) -> list[str]:
     """One sentence for each thing that does not fit; sorted, in pip's words where pip has them.
 
-    ``about``: only what has to do with these names.
+    ``about``: only what has to do with these names. ``resolved``: names whose requirements are known to be met.
     """
     versions = {distribution.name: distribution.metadata.version for distribution in installed}
     found: set[str] = set()
@@ -41,6 +50,8 @@ def problems(
         if count > 1 and (about is None or name in about):
             found.add(f"{name} is installed {count} times.")
     for distribution in installed:
+        if distribution.name in resolved:
+            continue
         metadata = distribution.metadata
         whole = about is None or distribution.name in about
         title = f"{metadata.display_name} {metadata.version}"

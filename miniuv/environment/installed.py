@@ -19,15 +19,18 @@ from miniuv.project.core_metadata import parse_metadata
 from miniuv.reporter import Reporter
 
 _SUFFIXES = (".dist-info", ".egg-info", ".egg-link")
-_END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
+_NAME_AND_VERSION = re.compile(rb"^(?:Name|Version):[^\r\n]*", re.MULTILINE | re.IGNORECASE)
 
 
-def installed_distributions(interpreter: Interpreter, *, reporter: Reporter) -> tuple[InstalledDistribution, ...]:
+def installed_distributions(
+    interpreter: Interpreter, *, reporter: Reporter, requirements: bool = True
+) -> tuple[InstalledDistribution, ...]:
     """Read every distribution in the environment's own site-packages, sorted by name; ones twice there come twice.
 
     Whatever cannot be read is told as a warning: a ``.dist-info`` has a ``problem`` then, and the name and version
     that its folder says; anything else is left out. For a legacy ``setup.py develop`` install ``info`` is the
-    ``.egg-link`` file.
+    ``.egg-link`` file. Without ``requirements`` only names and versions are read of what they tell of themselves,
+    which takes a fraction of the time.
     """
     found: list[InstalledDistribution] = []
     for info in _infos(interpreter):
@@ -35,7 +38,11 @@ def installed_distributions(interpreter: Interpreter, *, reporter: Reporter) -> 
             reporter.warning(f"ignoring `{info}`: what pip left of an uninstallation", hint="it can be removed")
             continue
         try:
-            distribution = _read_link(info) if info.suffix == ".egg-link" else _read_info(info, reporter)
+            distribution = (
+                _read_link(info)
+                if info.suffix == ".egg-link"
+                else _read_info(info, reporter, requirements=requirements)
+            )
         except (MetadataError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
             reporter.warning(f"ignoring `{info}`: {reason}", hint="install it again, or remove what is left of it")
@@ -79,10 +86,10 @@ def _infos(interpreter: Interpreter) -> Iterator[Path]:
         yield from (site / name for name in names if name.endswith(_SUFFIXES))
 
 
-def _read_info(info: Path, reporter: Reporter) -> InstalledDistribution:
+def _read_info(info: Path, reporter: Reporter, *, requirements: bool) -> InstalledDistribution:
     problem = None
     try:
-        metadata = _metadata(info, reporter)
+        metadata = _metadata(info, reporter, requirements=requirements)
     except MetadataError as error:
         metadata, problem = _named_by_folder(info, error), error.message
         repair = f"`miniuv pip install --reinstall {metadata.name}` repairs it"
@@ -110,23 +117,35 @@ def _named_by_folder(info: Path, error: MetadataError) -> CoreMetadata:
         raise error from None
 
 
-def _metadata(info: Path, reporter: Reporter) -> CoreMetadata:
+def _metadata(info: Path, reporter: Reporter, *, requirements: bool = True) -> CoreMetadata:
     name = "METADATA" if info.suffix == ".dist-info" else "PKG-INFO"
     file = info / name if info.is_dir() else info  # distutils wrote a single file
     if not file.exists():
         raise MetadataError(f"it has no `{name}`")
-    headers = _END_OF_HEADERS.split(file.read_bytes(), maxsplit=1)[0]
-    requirements = _egg_requirements(info) if info.suffix == ".egg-info" else b""
+    headers = _head(file.read_bytes())
+    if not requirements:
+        return parse_metadata(_named(headers), where=str(file))
+    old = _egg_requirements(info) if info.suffix == ".egg-info" else b""
     try:
-        return parse_metadata(headers + requirements, where=str(file))
+        return parse_metadata(headers + old, where=str(file))
     except MetadataError as error:
-        kept = b"\n".join(re.findall(rb"^(?:Name|Version):[^\r\n]*", headers, re.MULTILINE | re.IGNORECASE))
         try:
-            metadata = parse_metadata(kept, where=str(file))
+            metadata = parse_metadata(_named(headers), where=str(file))
         except MetadataError:
             raise error from None
         reporter.warning(f"the requirements of {metadata.display_name} cannot be read: {error}")
         return metadata
+
+
+def _named(headers: bytes) -> bytes:
+    """The lines that say whose headers they are."""
+    return b"\n".join(_NAME_AND_VERSION.findall(headers))
+
+
+def _head(data: bytes) -> bytes:
+    """The headers, up to the first empty line."""
+    ends = [end for end in (data.find(b"\n\n"), data.find(b"\n\r\n")) if end >= 0]
+    return data[: min(ends)].removesuffix(b"\r") if ends else data
 
 
 def _egg_requirements(info: Path) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from miniuv.environment import places, probe
+from miniuv.environment import places, probe, siblings
 from miniuv.errors import CacheError, TargetError
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.request import TargetRequest
@@ -77,9 +77,11 @@ class Interpreters:
         )
 
     def _requested(self, request: TargetRequest, directory: Path) -> Interpreter:
-        from miniuv.environment.candidates import fits, version_request
+        spec = None
+        if request.python is not None:
+            from miniuv.environment.candidates import fits, version_request
 
-        spec = version_request(request.python) if request.python is not None else None
+            spec = version_request(request.python)
         if request.python is not None and spec is None:
             hint = f"make an environment with `miniuv venv {request.python}`"
             return self.describe(self._executable(request.python, directory, hint=hint))
@@ -159,6 +161,9 @@ class Interpreters:
                     return probe.read(probe.Answer(answer), executable=executable)
                 except TargetError:
                     self._reporter.note(f"what the cache has of `{executable}` is no use: asked again")
+        family = _family(executable) if self._store is not None else None
+        if (known := self._of_sibling(family, executable)) is not None:
+            return known
         fresh = probe.ask(executable, runner=self._runner, environ=self._environ)
         interpreter = probe.read(fresh, executable=executable)
         # A shim starts another interpreter tomorrow: only what named itself is remembered.
@@ -166,7 +171,20 @@ class Interpreters:
         if self._store is not None and action is not None and is_itself:
             with contextlib.suppress(CacheError):  # on a full disk it is asked again next time
                 self._store.write_record(action, {"answer": fresh})
+                if family is not None and siblings.is_typical(fresh, executable):
+                    self._store.write_record(family, {"answer": fresh, "prefix": str(interpreter.prefix)})
         return interpreter
+
+    def _of_sibling(self, family: str | None, executable: Path) -> Interpreter | None:
+        """Answer from what another environment of the same installation said; ``None`` where none was asked yet."""
+        if self._store is None or family is None:
+            return None
+        record = self._store.read_record(family) or {}
+        answer = siblings.answer_of_sibling(record.get("answer"), record.get("prefix"), executable)
+        try:
+            return None if answer is None else probe.read(answer, executable=executable)
+        except TargetError:
+            return None
 
 
 def _tidy(folder: Path) -> Path:
@@ -177,12 +195,6 @@ def _tidy(folder: Path) -> Path:
 
 def _action(executable: Path) -> str | None:
     """Name everything that an answer depends on: this machine, the file behind the links, the environment's own."""
-    import packaging
-
-    try:
-        libc = os.confstr("CS_GNU_LIBC_VERSION")
-    except (AttributeError, ValueError, OSError):
-        libc = None
     files = (executable, executable.parent / "pyvenv.cfg", executable.parent.parent / "pyvenv.cfg")
     stats = [_stat(file) for file in files]
     if stats[0] is None:
@@ -190,14 +202,28 @@ def _action(executable: Path) -> str | None:
     return json.dumps(
         {
             "kind": "interpreter",
-            "format": _RECORD_FORMAT,
-            "packaging": packaging.__version__,
-            "machine": [*os.uname(), libc],
+            **_surroundings(),
             "executable": str(executable),
             "real": os.path.realpath(executable),
             "stats": stats,
         }
     )
+
+
+def _family(executable: Path) -> str | None:
+    """Name what an answer for every environment of the same installation depends on."""
+    family = siblings.family(executable)
+    return None if family is None else json.dumps({"kind": "interpreters", **_surroundings(), "family": family})
+
+
+def _surroundings() -> dict[str, object]:
+    import packaging
+
+    try:
+        libc = os.confstr("CS_GNU_LIBC_VERSION")
+    except (AttributeError, ValueError, OSError):
+        libc = None
+    return {"format": _RECORD_FORMAT, "packaging": packaging.__version__, "machine": [*os.uname(), libc]}
 
 
 def _stat(file: Path) -> list[int] | None:

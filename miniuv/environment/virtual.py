@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from miniuv.cache.lock_keys import ENVIRONMENT_LOCKS
 from miniuv.environment.places import is_environment_folder
 from miniuv.errors import TargetError
 from miniuv.models.interpreter import Interpreter
@@ -61,7 +62,7 @@ def _check_place(path: Path, *, clear: bool) -> None:
     if is_environment_folder(path):
         if not clear:
             raise TargetError(f"there is an environment at `{path}`", hint="`--clear` makes it anew")
-    elif any(entry.name != ".lock" for entry in path.iterdir()):
+    elif any(entry.name not in ENVIRONMENT_LOCKS for entry in path.iterdir()):
         raise TargetError(
             f"`{path}` is no environment and not empty",
             hint="name another folder; miniuv removes nothing but environments",
@@ -71,7 +72,7 @@ def _check_place(path: Path, *, clear: bool) -> None:
 def _empty(path: Path) -> None:
     # `pyvenv.cfg` goes last: cut short, the rest is still known as an environment.
     for entry in sorted(path.iterdir(), key=lambda entry: entry.name == "pyvenv.cfg"):
-        if entry.name == ".lock":
+        if entry.name in ENVIRONMENT_LOCKS:
             continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)

@@ -12,11 +12,11 @@ from miniuv.cache.boot import UNKNOWN, boot_id
 from miniuv.cache.jobs import Job, JobRunner
 from miniuv.cache.layout import EntryKind
 from miniuv.cache.store import Store
-from miniuv.cache.trouble import cache_trouble
 from miniuv.cache.usage import is_there
 from miniuv.errors import CacheError, GitError
 from miniuv.git.command import Git
 from miniuv.git.database import KEPT, Database, make_repository
+from miniuv.git.disk import writing
 from miniuv.git.failures import GitCommandError
 from miniuv.git.refs import Listing, Tag
 from miniuv.git.remote import Remote
@@ -186,7 +186,7 @@ class Fetcher:
 
     def _work(self, key: str, run: Callable[[Path, Database], None]) -> Database:
         """Run a fetch under the job's lock; a database that proves broken is dropped and made anew, once."""
-        with self._store.staging("git") as staging, cache_trouble(staging, "store the repository"):
+        with self._store.staging("git") as staging, writing(staging, "store the repository"):
             database = self._writable(key, staging)
             try:
                 run(staging, database)

@@ -10,9 +10,9 @@ from typing import TypeVar
 from miniuv.cache.jobs import Job, JobRunner
 from miniuv.cache.layout import EntryKind
 from miniuv.cache.store import Store
-from miniuv.cache.trouble import cache_trouble
 from miniuv.errors import GitError
 from miniuv.git.command import Git
+from miniuv.git.disk import writing
 from miniuv.git.fetch import Fetcher
 from miniuv.git.refs import Listing, Tag, full_commit, may_be_short_commit
 from miniuv.git.remote import Remote
@@ -95,7 +95,7 @@ class GitRepositories:
 
         def make(tree: Tree) -> Path:
             def run() -> Path:
-                with self._store.staging("checkout") as staging, cache_trouble(staging, "write the checkout"):
+                with self._store.staging("checkout") as staging, writing(staging, "write the checkout"):
                     for folder in ("repositories", "entry"):
                         (staging / folder).mkdir()
                     tree.write(staging / "entry" / "tree", repositories=staging / "repositories")
@@ -120,7 +120,7 @@ class GitRepositories:
         """
 
         def write(tree: Tree) -> None:
-            with cache_trouble(destination, "write the copy"):
+            with writing(destination, "write the copy"):
                 destination.mkdir(parents=True, exist_ok=True)
                 for leftover in destination.iterdir():
                     shutil.rmtree(leftover) if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()

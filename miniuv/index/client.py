@@ -68,7 +68,8 @@ class HttpClient:
                 body += chunk
                 if len(body) > limit:
                     raise PackageIndexError(f"the answer is longer than {limit >> 20} MiB", where=str(url))
-            answered = Url.parse(str(response.url.copy_with(userinfo=b"")))
+            address = str(response.url)
+            answered = url if address == url.shown else Url.parse(str(response.url.copy_with(userinfo=b"")))
             return Answer(status=response.status_code, headers=_plain(response), body=bytes(body), url=answered)
 
         return self.stream(url, headers=headers or {}, consume=whole)
@@ -80,20 +81,13 @@ class HttpClient:
         Raises ``PackageIndexError``.
         """
         import httpx
-        from httpx_retries import Retry
 
-        retry = Retry(
-            total=self._settings.retries,
-            backoff_factor=BACKOFF_SECONDS,
-            backoff_jitter=0.5,
-            status_forcelist=_RETRIED_STATUS,
-            retry_on_exceptions=[*Retry.RETRYABLE_EXCEPTIONS, httpx.DecodingError, httpx.ProxyError],
-        )
+        retry: Retry | None = None  # most answers are good ones, which need none
         while True:
             pause: str | None = None
             try:
                 with self._opened(url, headers) as response:
-                    if not retry.is_retryable_status_code(response.status_code):
+                    if response.status_code not in _RETRIED_STATUS:
                         return consume(response)
                     pause = response.headers.get("retry-after")
                     problem: Exception = TransferError(f"answered with status {response.status_code}")
@@ -104,6 +98,7 @@ class HttpClient:
                 if self._closed.is_set():
                     raise Interrupted("interrupted") from error
                 raise
+            retry = retry or _retry(self._settings.retries)
             if retry.is_exhausted() or not _may_pass(problem, retry):
                 raise self._explained(problem, url) from problem
             self._reporter.note(f"trying {url} again: {_text(problem)}")
@@ -134,7 +129,14 @@ class HttpClient:
             client = self._client(insecure=self._trusts(target))
             # by each hop anew, so that credentials never follow to another host
             auth = self._credentials.find(str(target))
-            request = client.build_request("GET", target, headers=dict(headers))
+            merged = client.headers.copy()
+            merged.update(headers)
+            request = httpx.Request(
+                "GET",
+                target,
+                headers=merged,
+                extensions={"timeout": client.timeout.as_dict()},
+            )
             response = client.send(
                 request,
                 stream=True,
@@ -174,17 +176,25 @@ class HttpClient:
     def _client(self, *, insecure: bool) -> "httpx.Client":
         import httpx
 
+        from miniuv.index.transport import LeanTransport, proxies_of_environment
+
         with self._guard:
             if self._closed.is_set():
                 raise Interrupted("interrupted")
             if (client := self._clients.get(insecure)) is None:
                 timeout = self._settings.timeout
                 connections = self._settings.concurrent_downloads + self._settings.concurrent_fetches
+                context = _ssl_context(self._settings.cert, insecure=insecure)
+                connect = min(timeout, 15.0)
+                lean = None
+                if self._settings.proxy is None and not proxies_of_environment():
+                    lean = LeanTransport(context, connect_timeout=connect, timeout=timeout, limit=connections)
                 try:
                     client = httpx.Client(
-                        verify=_ssl_context(self._settings.cert, insecure=insecure),
+                        transport=lean,
+                        verify=context,
                         proxy=self._settings.proxy.reveal() if self._settings.proxy else None,
-                        timeout=httpx.Timeout(timeout, connect=min(timeout, 15.0), pool=None),
+                        timeout=httpx.Timeout(timeout, connect=connect, pool=None),
                         limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
                         headers={"User-Agent": _user_agent()},
                     )
@@ -233,6 +243,19 @@ class HttpClient:
                 hint="check the network, the proxy (`HTTPS_PROXY`) and the address of the index",
             )
         return PackageIndexError(_text(problem), where=str(url))
+
+
+def _retry(times: int) -> "Retry":
+    import httpx
+    from httpx_retries import Retry
+
+    return Retry(
+        total=times,
+        backoff_factor=BACKOFF_SECONDS,
+        backoff_jitter=0.5,
+        status_forcelist=_RETRIED_STATUS,
+        retry_on_exceptions=[*Retry.RETRYABLE_EXCEPTIONS, httpx.DecodingError, httpx.ProxyError],
+    )
 
 
 def _ssl_context(cert: Path | None, *, insecure: bool) -> "ssl.SSLContext":

@@ -149,7 +149,8 @@ class Downloads:
             raise PackageIndexError("it is no file", where=str(source))  # a pipe would never end
         before = _stat(source)
         try:
-            with source.open("rb") as stream, cache_trouble(staged, "write to the cache"), staged.open("wb") as copy:
+            size, doing = source.stat().st_size, f"copy `{wanted.filename}`"
+            with source.open("rb") as stream, cache_trouble(staged, doing, needed=size), staged.open("wb") as copy:
                 while chunk := stream.read(_CHUNK):
                     digester.update(chunk)
                     copy.write(chunk)
@@ -196,7 +197,8 @@ class Downloads:
         length = response.headers.get("content-length", "")
         expected = wanted.size if wanted.size is not None else int(length) if length.isdigit() else None
         received, heard = 0, time.monotonic()
-        with cache_trouble(staged, "write to the cache"), staged.open("wb") as file:
+        doing = f"download `{wanted.filename}`"
+        with cache_trouble(staged, doing, needed=expected), staged.open("wb") as file:
             for chunk in response.iter_raw():
                 received += len(chunk)
                 if wanted.size is not None and received > wanted.size:

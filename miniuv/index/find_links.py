@@ -11,6 +11,7 @@ from miniuv.index.local import ARCHIVE_SUFFIXES, list_folder, local_path
 from miniuv.models.source import IndexFile
 from miniuv.models.url import Url
 from miniuv.reporter import Reporter
+from miniuv.stamps import stamp
 
 
 class FindLinks:
@@ -39,6 +40,15 @@ class FindLinks:
                             by_name.setdefault(project, []).append(file)
                 self._by_name = {project: tuple(files) for project, files in by_name.items()}
         return self._by_name.get(name, ())
+
+    def stamps(self) -> list[str] | None:
+        """Describe what was listed, as lines of ``miniuv.stamps``; ``None`` where it is not all folders."""
+        lines: list[str] = []
+        for place in self._places:
+            if place.scheme != "file" or not (folder := local_path(place)).is_dir():
+                return None
+            lines += [stamp(str(folder)), *(stamp(str(local_path(file.url))) for file in list_folder(folder))]
+        return lines
 
     def _list(self, place: Url) -> Iterator[IndexFile]:
         if place.path.endswith(ARCHIVE_SUFFIXES):

@@ -4,15 +4,16 @@ No lock is needed: a body is published by a rename, a record is replaced by one;
 as good. A body is checked against its name whenever it is read.
 """
 
+import contextlib
 import hashlib
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass, field, replace
 
 from miniuv.cache.store import Store
-from miniuv.errors import OfflineError
+from miniuv.cache.trouble import is_out_of_space
+from miniuv.errors import CacheError, OfflineError
 from miniuv.index.client import Answer, HttpClient
 from miniuv.models.source import Sha256
 from miniuv.models.url import Url
@@ -20,6 +21,11 @@ from miniuv.models.url import Url
 HEURISTIC_SECONDS = 600.0
 """How long an answer without any word on caching and without a validator counts as fresh (RFC 9111, 4.2.2)."""
 
+_HEADERS_KEPT = ("cache-control", "expires", "date", "age", "etag", "last-modified", "content-type")
+_DERIVED_KEPT = 8
+"""How many things made from one body are remembered: one for each target."""
+
+_NAME = re.compile(r"[0-9a-f]{64}")
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age\s*=\s*\"?(\d{1,10})", re.IGNORECASE)
 
 
@@ -43,6 +49,10 @@ class Bodies:
         self._store.discard("http", digest)
         return None
 
+    def has(self, digest: str) -> bool:
+        """Whether the bytes are there; they stay for this run."""
+        return self._store.find("http", digest) is not None
+
     def keep(self, body: bytes) -> Sha256:
         """Publish the bytes under their digest."""
         digest = Sha256(hashlib.sha256(body).hexdigest())
@@ -53,19 +63,44 @@ class Bodies:
                 self._store.publish(staged, "http", digest)
         return digest
 
+    def remember(self, body: bytes) -> Sha256 | None:
+        """As ``keep``, for what can be asked for again: ``None`` where the disk is full."""
+        try:
+            return self.keep(body)
+        except CacheError as error:
+            if is_out_of_space(error):
+                return None
+            raise
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Kept:
-    """What is known of an address."""
+class Kept:
+    """What is known of an address; its body stays where it is until somebody reads it."""
 
-    answer: Answer
+    action: str
+    url: Url
+    """Of the answer, behind every redirect."""
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: str
+    """The name of the body among ``Bodies``."""
     fetched: float
-    lifetime: float
-    validators: Mapping[str, str]
+    derived: Mapping[str, str] = field(default_factory=dict)
+    """Names of what was made from this body and kept, by what it is."""
 
     def is_fresh(self, now: float) -> bool:
         """Whether it may be used unasked; a clock that went back makes it stale."""
-        return 0 <= now - self.fetched < self.lifetime
+        return 0 <= now - self.fetched < lifetime(self.headers, self.status)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Looked:
+    """An answer, as far as it had to be read."""
+
+    kept: Kept
+    fetched: bytes | None = None
+    """The body, where it came this moment."""
 
 
 class HttpCache:
@@ -87,56 +122,112 @@ class HttpCache:
         self._offline = offline
         self._refresh = refresh
         self._clock = clock
+        self.answers: dict[str, str] = {}
+        """What this run was told: the name of the body by action; empty where it was not kept."""
 
     def get(self, url: Url, *, accept: str, limit: int) -> Answer:
         """Answer from the cache where that is allowed, else from the server; raises ``OfflineError`` at need."""
+        looked = self.look(url, accept=accept, limit=limit)
+        kept = looked.kept
+        return Answer(status=kept.status, headers=kept.headers, body=self.body(looked, limit=limit), url=kept.url)
+
+    def look(self, url: Url, *, accept: str, limit: int) -> Looked:
+        """As ``get``, without reading a body that is in the cache."""
+        looked = self._look(url, accept=accept, limit=limit)
+        self.answers[looked.kept.action] = looked.kept.body
+        return looked
+
+    def is_unchanged(self, action: str, body: str) -> bool:
+        """Whether ``look`` would answer with this very body, and ask nobody."""
+        kept = None if self._offline or self._refresh else self._load(action)
+        return kept is not None and kept.body == body and kept.is_fresh(self._clock())
+
+    def _look(self, url: Url, *, accept: str, limit: int) -> Looked:
         action = f"get {accept} {url}"
         kept = self._load(action)
         if kept is not None and (self._offline or (not self._refresh and kept.is_fresh(self._clock()))):
-            return kept.answer
+            return Looked(kept=kept)
         if self._offline:
             raise OfflineError(f"`{url}` is not in the cache, and the network is switched off")
-        validators = kept.validators if kept is not None else {}
-        answer = self._client.get(url, headers={"Accept": accept, **validators}, limit=limit)
+        asked = validators(kept.headers) if kept is not None else {}
+        answer = self._client.get(url, headers={"Accept": accept, **asked}, limit=limit)
         if answer.status == 304 and kept is not None:
-            merged = {**kept.answer.headers, **answer.headers}
-            answer = Answer(status=kept.answer.status, headers=merged, body=kept.answer.body, url=kept.answer.url)
-        self._keep(action, answer)
-        return answer
+            kept = replace(kept, headers={**kept.headers, **answer.headers}, fetched=self._clock())
+            self._write(kept)
+            return Looked(kept=kept)
+        return self._keep(action, answer, kept)
 
-    def _load(self, action: str) -> _Kept | None:
+    def body(self, looked: Looked, *, limit: int) -> bytes:
+        """The body of an answer; one that was damaged in the cache is fetched anew."""
+        if looked.fetched is not None:
+            return looked.fetched
+        kept = looked.kept
+        if (body := self._bodies.read(kept.body)) is not None:
+            return body
+        if self._offline:
+            raise OfflineError(f"`{kept.url}` is damaged in the cache, and the network is switched off")
+        accept = kept.action.split(" ", 1)[1].removesuffix(f" {kept.url}")
+        answer = self._client.get(kept.url, headers={"Accept": accept}, limit=limit)
+        self._keep(kept.action, answer, None)
+        return answer.body
+
+    def derived(self, looked: Looked, what: str) -> bytes | None:
+        """What was made from this very body and kept as ``what``; ``None`` where there is no such thing."""
+        name = looked.kept.derived.get(what)
+        return self._bodies.read(name) if name is not None else None
+
+    def derive(self, looked: Looked, what: str, data: bytes) -> None:
+        """Keep ``data``, made from the body of ``looked``; that it cannot be kept is no reason to fail."""
+        with contextlib.suppress(CacheError):
+            others = list(looked.kept.derived.items())[-_DERIVED_KEPT + 1 :]
+            self._write(replace(looked.kept, derived={**dict(others), what: self._bodies.keep(data)}))
+
+    def _load(self, action: str) -> Kept | None:
         record = self._store.read_record(action)
         if record is None:
             return None
         headers, digest, status = record.get("headers"), record.get("body"), record.get("status")
-        fetched, url = record.get("fetched"), record.get("url")
+        fetched, url, derived = record.get("fetched"), record.get("url"), record.get("derived", {})
         if not (isinstance(headers, dict) and isinstance(digest, str) and isinstance(status, int)):
             return None
-        if not (isinstance(fetched, int | float) and isinstance(url, str)):
+        if not (isinstance(fetched, int | float) and isinstance(url, str) and isinstance(derived, dict)):
             return None
-        body = self._bodies.read(digest) if re.fullmatch(r"[0-9a-f]{64}", digest) else None
-        if body is None:
+        if not _NAME.fullmatch(digest) or not self._bodies.has(digest):
             return None
-        plain = {str(name): str(value) for name, value in headers.items()}
-        return _Kept(
-            answer=Answer(status=status, headers=plain, body=body, url=Url.parse(url)),
+        return Kept(
+            action=action,
+            url=Url.parse(url),
+            status=status,
+            headers={str(name): str(value) for name, value in headers.items()},
+            body=digest,
             fetched=fetched,
-            lifetime=lifetime(plain, status),
-            validators=validators(plain),
+            derived={what: name for what, name in derived.items() if isinstance(name, str) and _NAME.fullmatch(name)},
         )
 
-    def _keep(self, action: str, answer: Answer) -> None:
-        if answer.status not in {200, 404, 410} or "no-store" in answer.headers.get("cache-control", "").lower():
+    def _keep(self, action: str, answer: Answer, before: Kept | None) -> Looked:
+        headers = {name: answer.headers[name] for name in _HEADERS_KEPT if name in answer.headers}
+        kept = Kept(
+            action=action, url=answer.url, status=answer.status, headers=headers, body="", fetched=self._clock()
+        )
+        if answer.status in {200, 404, 410} and "no-store" not in headers.get("cache-control", "").lower():
+            kept = replace(kept, body=self._bodies.keep(answer.body))
+            if before is not None and before.body == kept.body:
+                kept = replace(kept, derived=before.derived)
+            self._write(kept)
+        return Looked(kept=kept, fetched=answer.body)
+
+    def _write(self, kept: Kept) -> None:
+        if not kept.body:
             return
-        kept = ("cache-control", "expires", "date", "age", "etag", "last-modified", "content-type")
         self._store.write_record(
-            action,
+            kept.action,
             {
-                "status": answer.status,
-                "headers": {name: answer.headers[name] for name in kept if name in answer.headers},
-                "body": self._bodies.keep(answer.body),
-                "fetched": self._clock(),
-                "url": str(answer.url),
+                "status": kept.status,
+                "headers": {name: kept.headers[name] for name in _HEADERS_KEPT if name in kept.headers},
+                "body": kept.body,
+                "fetched": kept.fetched,
+                "url": str(kept.url),
+                "derived": dict(kept.derived),
             },
         )
 
@@ -162,6 +253,8 @@ def lifetime(headers: Mapping[str, str], status: int) -> float:
 
 
 def _until(expires: str, date: str) -> float:
+    from email.utils import parsedate_to_datetime
+
     try:
         return max(0.0, (parsedate_to_datetime(expires) - parsedate_to_datetime(date)).total_seconds())
     except (ValueError, TypeError):

@@ -1,20 +1,30 @@
-"""The ``.metadata`` file beside a wheel (PEP 658, 714): where the index answers it, no wheel is fetched for it."""
+"""The ``.metadata`` file beside a wheel (PEP 658, 714): where the index answers it, no wheel is fetched for it.
 
+Where there is none, the metadata is read out of the wheel from afar, if its server gives parts of files.
+"""
+
+import contextlib
 import threading
 import time
+from collections.abc import Iterable
 
 from miniuv.cache.store import Store
-from miniuv.errors import PackageIndexError
+from miniuv.errors import CacheError, PackageIndexError
 from miniuv.index.client import HttpClient
 from miniuv.index.credentials import origin
 from miniuv.index.digest import Digester, promised_sha256
 from miniuv.index.http_cache import Bodies
 from miniuv.index.local import local_path, read_local
-from miniuv.index.simple import Page
+from miniuv.index.ranges import SMALLEST, NoRangesError, read_metadata
+from miniuv.index.simple import Listed
 from miniuv.models.source import IndexFile
 from miniuv.models.url import Url
 
 _LIMIT = 16 << 20
+_MISSES = 3
+"""So many files without one, and not one with: the host has none."""
+
+_ABSENT = (403, 404, 410)
 _SILENT_SECONDS = 24 * 3600.0
 
 
@@ -28,12 +38,15 @@ class MetadataFiles:
         self._offline = offline
         self._silent: dict[str, bool] = {}
         """Hosts, and whether they are known not to answer what they do not advertise."""
+        self._misses: dict[str, int] = {}
+        """How often a host has not answered, of those that never have."""
+        self._whole: set[str] = set()
+        """Hosts that give no parts of files."""
         self._asking: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
 
-    def learn(self, page: Page) -> None:
-        """Where a page advertises some, those that it does not advertise are not there."""
-        hosts = {origin(file.url.shown) for file in page.files if file.metadata_hashes is not None}
+    def learn(self, hosts: Iterable[str]) -> None:
+        """Where a page advertises some of a host, those that it does not advertise are not there."""
         with self._guard:
             self._silent.update(dict.fromkeys(hosts, True))
 
@@ -49,9 +62,11 @@ class MetadataFiles:
             return known
         body = self._fetch(file) if file.metadata_hashes is not None else self._ask_unadvertised(file)
         if body is None:
+            body = self._read_from_afar(file)
+        if body is None:
             return None
-        digest = self._bodies.keep(body)
-        if promised_sha256(file.hashes):
+        digest = self._bodies.remember(body)
+        if digest and promised_sha256(file.hashes):
             self._store.write_record(action, {"body": digest})
         return body
 
@@ -63,28 +78,44 @@ class MetadataFiles:
         return self._bodies.read(digest) if isinstance(digest, str) and len(digest) == 64 else None
 
     def _ask_unadvertised(self, file: IndexFile) -> bytes | None:
-        """The first one to ask a host tells the others whether it is worth their while."""
+        """One by one until a host has answered: then it does so for most; or given up after a few times."""
+        if self._was_noted(_absence(file)):
+            return None
         host = origin(file.url.shown)
         with self._guard:
             asking = self._asking.setdefault(host, threading.Lock())
-        with asking:
-            silent = self._is_silent(host)
-            if silent is None:
-                body = self._fetch_if_answered(file)
-                self._remember(host, silent=body is None)
-                return body
+        if (silent := self._is_silent(host)) is None:
+            with asking:
+                silent = self._is_silent(host)
+                if silent is None:
+                    body = self._fetch_if_answered(file)
+                    self._remember(host, silent=body is None)
+                    return body
         return None if silent else self._fetch_if_answered(file)
 
-    def _fetch_if_answered(self, file: IndexFile) -> bytes | None:
-        try:
-            return self._fetch(file)
-        except PackageIndexError:
+    def _read_from_afar(self, file: IndexFile) -> bytes | None:
+        host = origin(file.url.shown)
+        if self._gives_no_parts(host) or file.url.scheme == "file" or (file.size is not None and file.size <= SMALLEST):
             return None
+        try:
+            body = read_metadata(self._client, file)
+        except NoRangesError:
+            self._whole.add(host)
+            self._note(f"no parts of files {host}")
+            return None
+        return body if body is not None and _is_metadata(body) else None
+
+    def _fetch_if_answered(self, file: IndexFile) -> bytes | None:
+        with contextlib.suppress(PackageIndexError):
+            return self._fetch(file)
+        return None
 
     def _fetch(self, file: IndexFile) -> bytes | None:
         url = _metadata_url(file)
         answer = self._client.get(url, limit=_LIMIT)
-        if answer.status != 200 or not answer.body.lstrip()[:9].lower().startswith((b"metadata-", b"name:")):
+        if answer.status in _ABSENT:
+            self._note(_absence(file))
+        if answer.status != 200 or not _is_metadata(answer.body):
             return None
         return _checked(answer.body, file, where=str(url))
 
@@ -97,14 +128,43 @@ class MetadataFiles:
         """Whether the host is known not to answer what it does not advertise; ``None``: not known."""
         if host in self._silent:
             return self._silent[host]
-        record = self._store.read_record(f"no unadvertised metadata {host}")
+        return True if self._was_noted(f"no unadvertised metadata {host}") else None
+
+    def _gives_no_parts(self, host: str) -> bool:
+        if host not in self._whole and self._was_noted(f"no parts of files {host}"):
+            self._whole.add(host)
+        return host in self._whole
+
+    def _was_noted(self, what: str) -> bool:
+        record = self._store.read_record(what)
         since = record.get("since") if record else None
-        return True if isinstance(since, int | float) and 0 <= time.time() - since < _SILENT_SECONDS else None
+        return isinstance(since, int | float) and 0 <= time.time() - since < _SILENT_SECONDS
+
+    def _note(self, what: str) -> None:
+        with contextlib.suppress(CacheError):
+            self._store.write_record(what, {"since": time.time()})
 
     def _remember(self, host: str, *, silent: bool) -> None:
-        self._silent[host] = silent
         if silent:
-            self._store.write_record(f"no unadvertised metadata {host}", {"since": time.time()})
+            self._misses[host] = self._misses.get(host, 0) + 1
+            if self._misses[host] < _MISSES:
+                return
+            self._note(f"no unadvertised metadata {host}")
+        self._silent[host] = silent
+
+
+def _is_metadata(body: bytes) -> bool:
+    return body.lstrip()[:9].lower().startswith((b"metadata-", b"name:"))
+
+
+def advertising_hosts(listed: Iterable[Listed]) -> frozenset[str]:
+    """The hosts whose ``.metadata`` files are listed."""
+    hosts = {"/".join(each.address.split("/", 3)[:3]) for each in listed if each.metadata_hashes is not None}
+    return frozenset(map(origin, hosts))
+
+
+def _absence(file: IndexFile) -> str:
+    return f"no metadata {file.url}"
 
 
 def _metadata_url(file: IndexFile) -> Url:

@@ -1,7 +1,8 @@
 """What can be had from the indexes: files of a project, their metadata, the files themselves."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from urllib.parse import urljoin
 
 from packaging.utils import NormalizedName
@@ -12,16 +13,30 @@ from miniuv.errors import OfflineError, PackageIndexError
 from miniuv.index.client import HttpClient
 from miniuv.index.download import Download, Downloads
 from miniuv.index.find_links import FindLinks
-from miniuv.index.http_cache import Bodies, HttpCache
+from miniuv.index.http_cache import Bodies, HttpCache, Looked
 from miniuv.index.local import local_path, read_local
-from miniuv.index.metadata_files import MetadataFiles
+from miniuv.index.metadata_files import MetadataFiles, advertising_hosts
+from miniuv.index.offer import Offer, make_offer, offer_key, read_offer
+from miniuv.index.select import PlainSelection, Selection, select
 from miniuv.index.simple import ACCEPT, Page, parse_page
+from miniuv.models.interpreter import Interpreter
 from miniuv.models.source import ArchiveSource, IndexFile
 from miniuv.models.url import Url
 from miniuv.reporter import Reporter
 from miniuv.settings import Settings
+from miniuv.stamps import stamp
 
 _PAGE_LIMIT = 64 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Consulted:
+    """Which pages were looked at, and what they were."""
+
+    bodies: Mapping[str, str]
+    """Of the network: the digest of each page by what was asked for."""
+    files: tuple[str, ...]
+    """Of this machine: lines of ``miniuv.stamps``."""
 
 
 class PackageIndex:
@@ -50,6 +65,7 @@ class PackageIndex:
         self._guard = threading.Lock()
         self._missing: set[str] = set()
         self._warned: set[str] = set()
+        self._local_pages: list[str] = []
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -70,12 +86,37 @@ class PackageIndex:
         looked at when ``position`` gets there.
         Raises ``PackageIndexError`` where an index fails, ``OfflineError`` (it lists what is missing so far).
         """
-        with self._guard:
-            is_first = not self._places
-            places = self._places.setdefault(name, _Places(self._having(name)))
-        if is_first:
-            self._reporter.note(f"packages are looked for on {', then '.join(self.places) or 'no index'}")
-        return places.at(position)
+        place = self._place(name, position)
+        if place is None:
+            return ()
+        page = self._whole(place)
+        self._metadata.learn(advertising_hosts(page.listed))
+        return (*place.linked, *page.files)
+
+    def selection(
+        self, name: NormalizedName, *, interpreter: Interpreter, no_build: bool = False, position: int = 0
+    ) -> Selection:
+        """What of ``files`` fits the target, and why the others do not; empty after the last place."""
+        place = self._place(name, position)
+        if place is None:
+            return PlainSelection(versions={})
+        if place.looked is not None and not place.linked:
+            offer = self._offer(place, name, interpreter, no_build=no_build)
+            if offer is not None:
+                return offer
+        return select(self.files(name, position=position), name=name, interpreter=interpreter, no_build=no_build)
+
+    def consulted(self) -> Consulted | None:
+        """What this run was told of so far; ``None`` where it may be told something else at any time."""
+        bodies = dict(self._http.answers)
+        linked = [self._find_links.stamps(), self._local_pages]
+        if self._warned or not all(bodies.values()) or None in linked:
+            return None
+        return Consulted(bodies=bodies, files=tuple(line for lines in linked for line in lines or ()))
+
+    def is_unchanged(self, bodies: Mapping[str, str]) -> bool:
+        """Whether every page would be the same as in ``Consulted``, without asking anybody."""
+        return all(self._http.is_unchanged(action, str(body)) for action, body in bodies.items())
 
     def metadata(self, file: IndexFile) -> bytes | None:
         """The core metadata of a wheel from its ``.metadata`` file; ``None``: read it from the file itself.
@@ -96,38 +137,84 @@ class PackageIndex:
             return ()
         return tuple(dict.fromkeys((*self._settings.extra_index_urls, self._settings.index_url)))
 
-    def _having(self, name: NormalizedName) -> Iterator[tuple[IndexFile, ...]]:
+    def _place(self, name: NormalizedName, position: int) -> "_Place | None":
+        with self._guard:
+            is_first = not self._places
+            places = self._places.setdefault(name, _Places(self._having(name)))
+        if is_first:
+            self._reporter.note(f"packages are looked for on {', then '.join(self.places) or 'no index'}")
+        return places.at(position)
+
+    def _having(self, name: NormalizedName) -> Iterator["_Place"]:
         linked = self._find_links.files(name)
         for index in self._indexes():
             try:
-                page = self._local_page(index, name) if index.scheme == "file" else self._page(index, name)
+                place = self._local(index, name, linked) if index.scheme == "file" else self._page(index, name, linked)
             except OfflineError as error:
                 raise self._offline(name) from error
-            if page is None or not (page.files or page.skipped):
+            if place is None:
                 continue
-            for rejection in page.skipped:
-                self._reporter.note(f"skipped on {index}: {rejection}")
-            yield (*linked, *page.files)
+            yield place
             linked = ()
             if index.scheme != "file":
                 return
         if linked:
-            yield linked
+            yield _Place(linked=linked)
 
-    def _page(self, index: Url, name: NormalizedName) -> Page | None:
+    def _page(self, index: Url, name: NormalizedName, linked: tuple[IndexFile, ...]) -> "_Place | None":
         url = _project_url(index, name)
-        answer = self._http.get(url, accept=ACCEPT, limit=_PAGE_LIMIT)
+        looked = self._http.look(url, accept=ACCEPT, limit=_PAGE_LIMIT)
+        answer = looked.kept
         if answer.status in {404, 410}:
             return None
         if answer.status != 200:
             raise _refused(answer.status, url)
-        content_type = answer.headers.get("content-type", "")
-        page = parse_page(answer.body, content_type=content_type, url=answer.url, index=str(index))
-        self._metadata.learn(page)
-        return page
 
-    def _local_page(self, index: Url, name: NormalizedName) -> Page | None:
+        def parse() -> Page:
+            content_type = answer.headers.get("content-type", "")
+            body = self._http.body(looked, limit=_PAGE_LIMIT)
+            return parse_page(body, content_type=content_type, url=answer.url, index=str(index))
+
+        place = _Place(linked=linked, looked=looked, index=str(index), parse=parse)
+        if looked.fetched is None and looked.kept.derived:
+            return place  # it had files when the offer was worked out
+        return place if place.page.count else None
+
+    def _offer(
+        self, place: "_Place", name: NormalizedName, interpreter: Interpreter, *, no_build: bool
+    ) -> Offer | None:
+        """What a page of the network offers, from the cache where it was worked out before."""
+        looked = place.looked
+        assert looked is not None
+        where = f"{name} {place.index} {looked.kept.url} {looked.kept.headers.get('content-type', '')}"
+        key = offer_key(interpreter, no_build=no_build, where=where)
+        data = self._http.derived(looked, key)
+        if data is None:
+            data = make_offer(place.page, name=name, interpreter=interpreter, no_build=no_build)
+            self._http.derive(looked, key, data)
+        offer = read_offer(
+            data,
+            name=name,
+            interpreter=interpreter,
+            no_build=no_build,
+            index=place.index,
+            page=lambda: self._whole(place),
+        )
+        if offer is not None:
+            self._metadata.learn(offer.advertising)
+        return offer
+
+    def _whole(self, place: "_Place") -> Page:
+        """The whole page, with a note on each link that breaks a rule."""
+        if not place.is_noted:
+            place.is_noted = True
+            for rejection in place.page.skipped:
+                self._reporter.note(f"skipped on {place.index}: {rejection}")
+        return place.page
+
+    def _local(self, index: Url, name: NormalizedName, linked: tuple[IndexFile, ...]) -> "_Place | None":
         root = local_path(index)
+        self._local_pages += [stamp(str(root)), stamp(str(root / name / "index.html"))]
         data = read_local(root / name / "index.html", limit=_PAGE_LIMIT)
         if data is None:
             if not root.is_dir():
@@ -136,7 +223,8 @@ class PackageIndex:
                     hint="it is named by `--index-url`, `--extra-index-url` or a configuration file of pip or uv",
                 )
             return None
-        return parse_page(data, content_type="text/html", url=_project_url(index, name), index=str(index))
+        page = parse_page(data, content_type="text/html", url=_project_url(index, name), index=str(index))
+        return _Place(linked=linked, index=str(index), parse=lambda: page) if page.count else None
 
     def _linked(self, place: Url) -> tuple[IndexFile, ...]:
         """The links of a find-links page."""
@@ -184,23 +272,52 @@ def _refused(status: int, url: Url) -> PackageIndexError:
     return PackageIndexError(f"the index answered with status {status}", where=str(url), hint=hint)
 
 
+class _Place:
+    """The files of one project at one place; its page is parsed when somebody asks what an offer does not tell."""
+
+    def __init__(
+        self,
+        *,
+        linked: tuple[IndexFile, ...],
+        looked: Looked | None = None,
+        index: str = "",
+        parse: Callable[[], Page] = lambda: Page((), (), index="", base="", url=Url.parse("file:///")),
+    ) -> None:
+        self.linked = linked
+        self.looked = looked
+        self.index = index
+        self.is_noted = False
+        """Whether its bad links were told of."""
+        self._parse = parse
+        self._page: Page | None = None
+        self._guard = threading.Lock()
+
+    @property
+    def page(self) -> Page:
+        """The page of the index; empty where only find-links have the project."""
+        with self._guard:
+            if self._page is None:
+                self._page = self._parse()
+            return self._page
+
+
 class _Places:
     """The places of one project, looked at as they are needed, by one thread at a time."""
 
-    def __init__(self, places: Iterator[tuple[IndexFile, ...]]) -> None:
+    def __init__(self, places: Iterator[_Place]) -> None:
         self._coming = places
-        self._found: list[tuple[IndexFile, ...]] = []
+        self._found: list[_Place | None] = []
         self._error: Exception | None = None
         self._guard = threading.Lock()
 
-    def at(self, position: int) -> tuple[IndexFile, ...]:
-        """The files of one place; empty after the last."""
+    def at(self, position: int) -> _Place | None:
+        """One place; ``None`` after the last."""
         with self._guard:
             while len(self._found) <= position:
                 if self._error is not None:
                     raise self._error
                 try:
-                    self._found.append(next(self._coming, ()))
+                    self._found.append(next(self._coming, None))
                 except Exception as error:
                     self._error = error
                     raise

@@ -1,20 +1,21 @@
 """Which files of a project fit the target, best first, and why the others do not; pure."""
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Generic, Protocol, TypeVar
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import (
+    BuildTag,
     InvalidSdistFilename,
     InvalidWheelFilename,
     NormalizedName,
-    canonicalize_name,
     parse_sdist_filename,
     parse_wheel_filename,
 )
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from miniuv.index.simple import Rejection
 from miniuv.models.interpreter import Interpreter
@@ -26,48 +27,135 @@ NO_BUILD = "builds are switched off"
 _SDIST_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Selection:
+class Named(Protocol):
+    """What is asked of a file to know whether it fits."""
+
+    @property
+    def filename(self) -> str:
+        """As on the page."""
+
+    @property
+    def requires_python(self) -> str | None:
+        """As on the page."""
+
+    @property
+    def yanked(self) -> str | None:
+        """``None`` where it was not."""
+
+
+F = TypeVar("F", bound=Named)
+
+
+@dataclass(frozen=True, slots=True)
+class Release(Generic[F]):
+    """What fits of one version: wheels by the target's preference, then sdists."""
+
+    version: Version
+    files: tuple[F, ...]
+
+    @property
+    def is_yanked(self) -> bool:
+        """Whether every file of it that fits has been yanked."""
+        return all(file.yanked is not None for file in self.files)
+
+
+class Selection(Protocol):
     """The files that fit, by version."""
 
-    versions: Mapping[Version, tuple[IndexFile, ...]]
-    """Newest version first; in each, wheels by the target's preference, then sdists."""
-    rejections: tuple[Rejection, ...] = ()
-    """In the order of the page."""
+    @property
+    def versions(self) -> Mapping[Version, tuple[IndexFile, ...]]:
+        """Newest version first; in each, wheels by the target's preference, then sdists."""
+
+    @property
+    def rejections(self) -> tuple[Rejection, ...]:
+        """In the order of the page."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is not even a file that does not fit."""
 
     def is_yanked(self, version: Version) -> bool:
         """Whether every file of that version that fits has been yanked."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlainSelection:
+    """A ``Selection`` with everything at hand."""
+
+    versions: Mapping[Version, tuple[IndexFile, ...]]
+    """See ``Selection``."""
+    rejections: tuple[Rejection, ...] = ()
+    """See ``Selection``."""
+
+    @property
+    def is_empty(self) -> bool:
+        """See ``Selection``."""
+        return not self.versions and not self.rejections
+
+    def is_yanked(self, version: Version) -> bool:
+        """See ``Selection``."""
         return all(file.yanked is not None for file in self.versions[version])
 
-    def best(self, version: Version) -> IndexFile:
-        """The file to install: one that is not yanked where there is one."""
-        files = self.versions[version]
-        return next((file for file in files if file.yanked is None), files[0])
+
+def best_of(files: Sequence[IndexFile]) -> IndexFile:
+    """The file of a version to install: one that is not yanked where there is one."""
+    return next((file for file in files if file.yanked is None), files[0])
 
 
 def select(
     files: Iterable[IndexFile], *, name: NormalizedName, interpreter: Interpreter, no_build: bool = False
-) -> Selection:
+) -> PlainSelection:
     """Sort ``files`` by version and fitness; ``no_build`` leaves the sdists out."""
+    files = tuple(files)
+    releases = fitting(files, name=name, interpreter=interpreter, no_build=no_build)
+    return PlainSelection(
+        versions={release.version: release.files for release in releases},
+        rejections=rejected(files, name=name, interpreter=interpreter, no_build=no_build),
+    )
+
+
+def sieve(interpreter: Interpreter) -> Callable[[str], bool]:
+    """Make a test that leaves out, by its file name and at little cost, most of what does not fit.
+
+    Most files of a long page are wheels for something else.
+    """
     ranks = _ranks(interpreter.tags)
-    fitting: dict[Version, list[tuple[tuple[object, ...], IndexFile]]] = {}
-    rejections: list[Rejection] = []
+    return lambda filename: not filename.endswith(".whl") or ranks.of(filename) is not None
+
+
+def fitting(
+    files: Iterable[F], *, name: NormalizedName, interpreter: Interpreter, no_build: bool
+) -> tuple[Release[F], ...]:
+    """What fits, newest version first."""
+    check = _Check(name, interpreter, no_build=no_build)
+    may_fit = sieve(interpreter)
+    found: dict[Version, list[tuple[tuple[object, ...], F]]] = {}
+    for file in files:
+        if not may_fit(file.filename):
+            continue
+        try:
+            version, order = check.file(file)
+        except _UnfitError:
+            continue
+        found.setdefault(version, []).append((order, file))
+    return tuple(
+        Release(version, tuple(file for _, file in sorted(found[version], key=_order)))
+        for version in sorted(found, reverse=True)
+    )
+
+
+def rejected(
+    files: Iterable[Named], *, name: NormalizedName, interpreter: Interpreter, no_build: bool
+) -> tuple[Rejection, ...]:
+    """Why the others do not fit, in their order."""
+    check = _Check(name, interpreter, no_build=no_build)
+    rejections = []
     for file in files:
         try:
-            if file.is_wheel:
-                version, order = _check_wheel(file, name, ranks, interpreter)
-            else:
-                version, order = _check_sdist(file, name, no_build)
-            _check_python(file, interpreter)
+            check.file(file)
         except _UnfitError as reason:
             rejections.append(Rejection(filename=file.filename, reason=str(reason)))
-        else:
-            fitting.setdefault(version, []).append((order, file))
-    versions = {
-        version: tuple(file for _, file in sorted(fitting[version], key=lambda pair: pair[0]))
-        for version in sorted(fitting, reverse=True)
-    }
-    return Selection(versions=versions, rejections=tuple(rejections))
+    return tuple(rejections)
 
 
 def admissible(selection: Selection, specifier: SpecifierSet, *, prereleases: bool = False) -> Iterator[Version]:
@@ -78,8 +166,8 @@ def admissible(selection: Selection, specifier: SpecifierSet, *, prereleases: bo
     non-yanked version", and pip and uv take a yanked one for ``==`` and ``===`` alone.
     """
     pinned = _is_pinned(specifier)
-    offered = [version for version in selection.versions if pinned or not selection.is_yanked(version)]
-    return iter(list(specifier.filter(offered, prereleases=True if prereleases else None)))
+    offered = (version for version in selection.versions if pinned or not selection.is_yanked(version))
+    return specifier.filter(offered, prereleases=True if prereleases else None)
 
 
 def _is_pinned(specifier: SpecifierSet) -> bool:
@@ -92,36 +180,123 @@ class _UnfitError(Exception):
     """Why a file does not fit."""
 
 
+class _Ranks:
+    """How much the target likes each compressed tag set, looked at once."""
+
+    def __init__(self, tags: tuple[str, ...]) -> None:
+        self._ranks = {tag: rank for rank, tag in enumerate(tags)}
+        self._known: dict[str, int | None] = {}
+
+    def of(self, filename: str) -> int | None:
+        """The best rank among the tags of a wheel's name; ``None`` where none of them fits."""
+        triple = "-".join(filename[:-4].rsplit("-", 3)[1:])
+        try:
+            return self._known[triple]
+        except KeyError:
+            known = (self._ranks[tag] for tag in _wheel_tags(triple) if tag in self._ranks)
+            return self._known.setdefault(triple, min(known, default=None))
+
+
 @functools.lru_cache(maxsize=8)
-def _ranks(tags: tuple[str, ...]) -> Mapping[str, int]:
-    return {tag: rank for rank, tag in enumerate(tags)}
+def _ranks(tags: tuple[str, ...]) -> _Ranks:
+    return _Ranks(tags)
 
 
-@functools.lru_cache(maxsize=16384)
 def _wheel_tags(triple: str) -> tuple[str, ...]:
     """Expand a compressed tag set: ``py2.py3-none-any``."""
     parts = triple.lower().split("-")
     return tuple("-".join(tag) for tag in product(*(part.split(".") for part in parts)))
 
 
-def _check_wheel(
-    file: IndexFile, name: NormalizedName, ranks: Mapping[str, int], interpreter: Interpreter
-) -> tuple[Version, tuple[object, ...]]:
-    parts = file.filename.removesuffix(".whl").split("-")
-    if len(parts) not in {5, 6}:
-        raise _UnfitError("its name is no wheel file name")
-    # the tags go first: they tell most wheels apart, and the whole grammar is dear on pages with thousands of files
-    triple = "-".join(parts[-3:])
-    rank = min((ranks[tag] for tag in _wheel_tags(triple) if tag in ranks), default=None)
-    if rank is None:
-        raise _UnfitError(f"none of its tags fits {_target(interpreter)}")
+class _Check:
+    """What a file must be for one project and target."""
+
+    def __init__(self, name: NormalizedName, interpreter: Interpreter, *, no_build: bool) -> None:
+        self.ranks = _ranks(interpreter.tags)
+        self._name = name
+        self._interpreter = interpreter
+        self._python = str(interpreter.version)
+        self._no_build = no_build
+
+    def file(self, file: Named) -> tuple[Version, tuple[object, ...]]:
+        """Its version, and its place among the files of that version; raises ``_UnfitError``."""
+        filename = file.filename
+        project, version, order = self._wheel(filename) if filename.endswith(".whl") else self._sdist(filename)
+        if project != self._name:
+            raise _UnfitError(f"it belongs to another project, `{project}`")
+        if file.requires_python and not _admits(file.requires_python, self._python):
+            raise _UnfitError(f"it requires Python {file.requires_python}, and the target is {self._python}")
+        return version, order
+
+    def _wheel(self, filename: str) -> tuple[NormalizedName, Version, tuple[object, ...]]:
+        parts = filename[:-4].split("-")
+        if len(parts) not in {5, 6}:
+            raise _UnfitError("its name is no wheel file name")
+        # the tags go first: they tell most wheels apart
+        rank = self.ranks.of(filename)
+        if rank is None:
+            raise _UnfitError(f"none of its tags fits {_target(self._interpreter)}")
+        try:
+            project, build = _wheel_frame(parts[0], *parts[2:])
+            version = parse_version(parts[1])
+        except (InvalidWheelFilename, InvalidVersion):
+            raise _UnfitError(f"its name is no wheel file name: {_problem(filename)}") from None
+        number, letters = build or (-1, "")
+        return project, version, (0, rank, -number, _Descending(letters), filename)
+
+    def _sdist(self, filename: str) -> tuple[NormalizedName, Version, tuple[object, ...]]:
+        suffix = next((suffix for suffix in _SDIST_SUFFIXES if filename.endswith(suffix)), None)
+        if suffix is None:
+            raise _UnfitError("it is neither a wheel nor a source archive")
+        if self._no_build:
+            raise _UnfitError(f"it is a source archive, and {NO_BUILD}")
+        name, _, version = filename.removesuffix(suffix).rpartition("-")
+        try:
+            project = _sdist_project(name)
+            parsed = parse_version(version)
+        except (InvalidSdistFilename, InvalidVersion):
+            problem = _sdist_problem(f"{filename.removesuffix(suffix)}.tar.gz")
+            raise _UnfitError(f"its name is no source archive's name: {problem}") from None
+        return project, parsed, (1, _SDIST_SUFFIXES.index(suffix), 0, _Descending(""), filename)
+
+
+def _order(pair: tuple[tuple[object, ...], object]) -> tuple[object, ...]:
+    return pair[0]
+
+
+@functools.lru_cache(maxsize=16384)
+def parse_version(text: str) -> Version:
+    """Read ``text``, each once; raises ``InvalidVersion``."""
+    return Version(text)
+
+
+@functools.lru_cache(maxsize=16384)
+def _wheel_frame(name: str, *rest: str) -> tuple[NormalizedName, BuildTag]:
+    """What surrounds the version in a wheel's name, by the whole grammar; raises ``InvalidWheelFilename``."""
+    project, _, build, _ = parse_wheel_filename("-".join((name, "1", *rest)) + ".whl")
+    return project, build
+
+
+@functools.lru_cache(maxsize=16384)
+def _sdist_project(name: str) -> NormalizedName:
+    """What stands before the version in an sdist's name, by the whole grammar; raises ``InvalidSdistFilename``."""
+    return parse_sdist_filename(f"{name}-1.tar.gz")[0]
+
+
+def _sdist_problem(filename: str) -> str:
     try:
-        project, version, build, _ = parse_wheel_filename(file.filename)
+        parse_sdist_filename(filename)
+    except InvalidSdistFilename as error:
+        return str(error)
+    return "it cannot be read"
+
+
+def _problem(filename: str) -> str:
+    try:
+        parse_wheel_filename(filename)
     except InvalidWheelFilename as error:
-        raise _UnfitError(f"its name is no wheel file name: {error}") from error
-    _check_name(project, name)
-    number, letters = build or (-1, "")
-    return version, (0, rank, -number, _Descending(letters), file.filename)
+        return str(error)
+    return "it cannot be read"
 
 
 @functools.total_ordering
@@ -133,31 +308,6 @@ class _Descending:
 
     def __lt__(self, other: "_Descending") -> bool:
         return self.text > other.text
-
-
-def _check_sdist(file: IndexFile, name: NormalizedName, no_build: bool) -> tuple[Version, tuple[object, ...]]:
-    suffix = next((suffix for suffix in _SDIST_SUFFIXES if file.filename.endswith(suffix)), None)
-    if suffix is None:
-        raise _UnfitError("it is neither a wheel nor a source archive")
-    if no_build:
-        raise _UnfitError(f"it is a source archive, and {NO_BUILD}")
-    stem = file.filename.removesuffix(suffix)
-    try:
-        project, version = parse_sdist_filename(f"{stem}.tar.gz")
-    except InvalidSdistFilename as error:
-        raise _UnfitError(f"its name is no source archive's name: {error}") from error
-    _check_name(project, name)
-    return version, (1, _SDIST_SUFFIXES.index(suffix), 0, _Descending(""), file.filename)
-
-
-def _check_name(project: str, name: NormalizedName) -> None:
-    if canonicalize_name(project) != name:
-        raise _UnfitError(f"it belongs to another project, `{project}`")
-
-
-def _check_python(file: IndexFile, interpreter: Interpreter) -> None:
-    if file.requires_python and not _admits(file.requires_python, str(interpreter.version)):
-        raise _UnfitError(f"it requires Python {file.requires_python}, and the target is {interpreter.version}")
 
 
 @functools.lru_cache(maxsize=4096)

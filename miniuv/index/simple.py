@@ -1,9 +1,9 @@
 """The Simple API: a page's bytes to its files; pure (PEP 503, 592, 629, 658, 691, 714)."""
 
+import functools
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -19,6 +19,8 @@ _SCHEMES = ("http", "https", "file")
 _SEPARATOR = re.compile(r"[/\\:]")
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
 _HASH_NAMES = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b", "blake2s"})
+_PLAIN_ADDRESS = re.compile(r"https://[A-Za-z0-9][A-Za-z0-9.-]*/[!-\"$-~]*")
+"""What needs no further look: no user, no port, no fragment, nothing that is not printed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,17 +34,33 @@ class Rejection:
         return f"{self.filename}: {self.reason}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Page:
-    """What an index says of one project."""
+class Listed(msgspec.Struct, array_like=True, frozen=True):
+    """One file as a page lists it, checked, and in the form that is kept."""
 
-    files: tuple[IndexFile, ...]
-    """In the page's order."""
-    skipped: tuple[Rejection, ...] = field(default=())
-    """Links that break a rule."""
+    filename: str
+    address: str
+    """Absolute, without fragment."""
+    hashes: dict[str, str]
+    metadata_hashes: dict[str, str] | None
+    requires_python: str | None
+    yanked: str | None
+    size: int | None
+
+    def file(self, index: str) -> IndexFile:
+        """The file, as found on ``index``."""
+        return IndexFile(
+            filename=self.filename,
+            url=Url.parse(self.address),
+            index=index,
+            hashes=self.hashes,
+            metadata_hashes=self.metadata_hashes,
+            requires_python=self.requires_python,
+            yanked=self.yanked,
+            size=self.size,
+        )
 
 
-def parse_page(data: bytes, *, content_type: str, url: Url, index: str) -> Page:
+def parse_page(data: bytes, *, content_type: str, url: Url, index: str) -> "Page":
     """Read a project's page that came from ``url``; raises ``PackageIndexError`` where it is no such page."""
     media, _, parameters = content_type.partition(";")
     media = media.strip().lower()
@@ -58,13 +76,7 @@ def parse_page(data: bytes, *, content_type: str, url: Url, index: str) -> Page:
             where=str(url),
             hint="is that the address of a Simple API (it usually ends in `/simple/`)?",
         )
-    files: list[IndexFile] = []
-    for link in links:
-        try:
-            files.append(_file(link, base=base, page=url, index=index))
-        except _SkippedError as reason:
-            skipped.append(Rejection(filename=_printable(link.filename), reason=str(reason)))
-    return Page(files=tuple(files), skipped=tuple(skipped))
+    return Page(links, skipped, index=index, base=base, url=url)
 
 
 class _SkippedError(Exception):
@@ -83,6 +95,52 @@ class _Link(msgspec.Struct, rename="kebab"):
     dist_info_metadata: bool | dict[str, str] | None = None
     yanked: bool | str = False
     size: int | None = None
+
+
+class Page:
+    """What an index says of one project; each link is looked at when somebody asks for it."""
+
+    def __init__(self, links: Sequence[_Link], odd: Sequence[Rejection], *, index: str, base: str, url: Url) -> None:
+        """``odd`` are the entries that are no links at all."""
+        self.index = index
+        self.count = len(links) + len(odd)
+        """How many entries there are, of whatever kind."""
+        self._links = links
+        self._odd = odd
+        self._base = base
+        self._url = url
+
+    @property
+    def listed(self) -> tuple[Listed, ...]:
+        """Everything that breaks no rule, in the page's order."""
+        return self._sorted[0]
+
+    @property
+    def skipped(self) -> tuple[Rejection, ...]:
+        """Links that break a rule."""
+        return self._sorted[1]
+
+    @functools.cached_property
+    def files(self) -> tuple[IndexFile, ...]:
+        """As ``listed``."""
+        return tuple(each.file(self.index) for each in self.listed)
+
+    def listed_as(self, is_wanted: Callable[[str], bool]) -> list[Listed]:
+        """Those of ``listed`` whose file name is wanted, without a look at the others."""
+        wanted = (link for link in self._links if is_wanted(link.filename))
+        return [each for each in map(self._checked, wanted) if isinstance(each, Listed)]
+
+    @functools.cached_property
+    def _sorted(self) -> tuple[tuple[Listed, ...], tuple[Rejection, ...]]:
+        checked = [self._checked(link) for link in self._links]
+        listed = tuple(each for each in checked if isinstance(each, Listed))
+        return listed, (*self._odd, *(each for each in checked if isinstance(each, Rejection)))
+
+    def _checked(self, link: _Link) -> Listed | Rejection:
+        try:
+            return _listed(link, base=self._base, page=self._url)
+        except _SkippedError as reason:
+            return Rejection(filename=_printable(link.filename), reason=str(reason))
 
 
 class _JsonPage(msgspec.Struct):
@@ -146,31 +204,14 @@ def _html_links(data: bytes, parameters: str, url: Url) -> tuple[list[_Link], st
         text = data.decode(encoding, "replace")
     except LookupError:
         text = data.decode("utf-8", "replace")
-    parser = _AnchorParser()
+    from miniuv.index.anchors import AnchorParser  # most indexes speak JSON
+
+    parser = AnchorParser()
     parser.feed(text)
     parser.close()
     _check_version(parser.version, url)
     base = _joined(str(url), parser.base) if parser.base else str(url)
     return [_html_link(anchor, base) for anchor in parser.anchors], base
-
-
-class _AnchorParser(HTMLParser):
-    """Collects the anchors, the first ``<base>`` and the version of the API."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.anchors: list[dict[str, str | None]] = []
-        self.base = ""
-        self.version = "1.0"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        if tag == "a" and values.get("href"):
-            self.anchors.append(values)
-        elif tag == "base" and not self.base:
-            self.base = values.get("href") or ""
-        elif tag == "meta" and values.get("name") == "pypi:repository-version":
-            self.version = values.get("content") or "1.0"
 
 
 def _html_link(anchor: Mapping[str, str | None], base: str) -> _Link:
@@ -207,24 +248,25 @@ def _joined(base: str, address: str) -> str:
         return ""
 
 
-def _file(link: _Link, *, base: str, page: Url, index: str) -> IndexFile:
+def _listed(link: _Link, *, base: str, page: Url) -> Listed:
     check_filename(link.filename)
-    address, _, fragment = _joined(base, link.url).partition("#")
-    _check_address(address, page)
-    try:
-        url = Url.parse(address)
-    except MiniuvError as error:
-        raise _SkippedError(error.message) from error
-    hashes = {**_hash_pairs(fragment), **{name.lower(): value for name, value in link.hashes.items()}}
-    return IndexFile(
-        filename=link.filename,
-        url=url,
-        index=index,
-        hashes=_checked_hashes(hashes),
-        metadata_hashes=_metadata_hashes(link),
-        requires_python=link.requires_python or None,
-        yanked=None if link.yanked is False else "" if link.yanked is True else link.yanked,
-        size=link.size if link.size is None or link.size >= 0 else None,
+    address, hashes = link.url, link.hashes
+    if not _PLAIN_ADDRESS.fullmatch(address):
+        address, _, fragment = _joined(base, address).partition("#")
+        _check_address(address, page)
+        try:
+            Url.parse(address)
+        except MiniuvError as error:
+            raise _SkippedError(error.message) from error
+        hashes = {**_hash_pairs(fragment), **{name.lower(): value for name, value in hashes.items()}}
+    return Listed(
+        link.filename,
+        address,
+        _checked_hashes(hashes),
+        _metadata_hashes(link),
+        link.requires_python or None,
+        None if link.yanked is False else "" if link.yanked is True else link.yanked,
+        link.size if link.size is None or link.size >= 0 else None,
     )
 
 
@@ -250,10 +292,14 @@ def _check_address(address: str, page: Url) -> None:
 
 
 def _checked_hashes(hashes: Mapping[str, str]) -> dict[str, str]:
-    for name, digest in hashes.items():
-        if name in _HASH_NAMES and not _HEXADECIMAL.fullmatch(digest):
-            raise _SkippedError(f"its {name} is no hash")
-    return {name: digest.lower() for name, digest in hashes.items() if name in _HASH_NAMES}
+    checked = {}
+    for said, digest in hashes.items():
+        name = said.lower()
+        if name in _HASH_NAMES:
+            if not _HEXADECIMAL.fullmatch(digest):
+                raise _SkippedError(f"its {name} is no hash")
+            checked[name] = digest.lower()
+    return checked
 
 
 def _metadata_hashes(link: _Link) -> dict[str, str] | None:

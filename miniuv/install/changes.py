@@ -1,9 +1,10 @@
 """From new and leaving files to steps: whole folders where one rename does, single files where a folder is shared."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+import msgspec
 
 from miniuv.errors import InstallError
 from miniuv.install.conflicts import Conflicts
@@ -13,8 +14,7 @@ from miniuv.install.layout import Layout
 _COMPILED = "__pycache__"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Incoming:
+class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     """A staged file."""
 
     file: NewFile
@@ -25,8 +25,7 @@ class Incoming:
     """See ``Conflicts.replaces_file``."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     """A file that leaves."""
 
     order: int
@@ -52,11 +51,14 @@ class Folder(Generic[_Leaf]):
             folder = inner
         return folder
 
-    def leaves(self) -> Iterator[_Leaf]:
-        """Every file below."""
-        yield from self.files.values()
-        for folder in self.folders.values():
-            yield from folder.leaves()
+    def some(self) -> _Leaf:
+        """One of the files below."""
+        return next(iter(self.files.values())) if self.files else next(iter(self.folders.values())).some()
+
+    def first(self) -> int:
+        """The least ``order`` of the files below."""
+        orders = [leaf.order for leaf in self.files.values()]
+        return min(orders + [folder.first() for folder in self.folders.values()])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,13 +78,17 @@ class ChangeSet:
         self._layout = layout
         self._conflicts = conflicts
         self._new: dict[str, Folder[Incoming]] = {root: Folder() for root in layout.roots}
+        self._opened: dict[str, Folder[Incoming]] = {}
         self._old: dict[str, Folder[Outgoing]] = {root: Folder() for root in layout.roots}
         self._goes: dict[str, bool] = {}
         self._steps: list[Step] = []
 
     def bring(self, incoming: Incoming) -> None:
         """Add a file that comes."""
-        folder, name = _open(self._new, self._layout, incoming.file.target)
+        path, _, name = incoming.file.target.rpartition("/")
+        folder = self._opened.get(path)
+        if folder is None:
+            folder = self._opened[path] = _open(self._new, self._layout, incoming.file.target)[0]
         folder.files[name] = incoming
 
     def remove(self, path: str, outgoing: Outgoing) -> None:
@@ -124,7 +130,7 @@ class ChangeSet:
         elif is_folder:
             leaving = old.folders.get(name)
             if leaving is not None and self._goes_whole(place, leaving) and not os.path.ismount(place):
-                self._add(place, comes, leaves=True, order=next(leaving.leaves()).order)
+                self._add(place, comes, leaves=True, order=leaving.some().order)
             elif file is not None:
                 raise InstallError(
                     f"{file.title} brings a file `{place}`, but a folder of that name is in the way",
@@ -135,7 +141,7 @@ class ChangeSet:
         elif name in old.files:
             self._add(place, comes, leaves=True, order=old.files[name].order)
         elif folder is not None:
-            some = next(folder.leaves())
+            some = folder.some()
             self._conflicts.check_folder_over_file(place, title=some.title, adopts=some.adopts)
             self._add(place, folder, leaves=True)
         elif file is not None and self._conflicts.replaces_file(place, file.file, title=file.title, adopts=file.adopts):
@@ -163,7 +169,7 @@ class ChangeSet:
         self, place: str, comes: Incoming | Folder[Incoming] | None, *, leaves: bool, order: int | None = None
     ) -> None:
         if isinstance(comes, Folder):
-            order = min(leaf.order for leaf in comes.leaves())
+            order = comes.first()
         elif comes is not None:
             order = comes.order
         assert order is not None

@@ -1,7 +1,6 @@
 """Byte-compile modules with the target interpreter, several processes at once."""
 
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from miniuv.models.interpreter import Interpreter
 from miniuv.process import Runner
 from miniuv.reporter import Reporter, activity
+from miniuv.settings.resolved import available_cores
 
 _SCRIPT = Path(__file__).with_name("_compile.py")
 _WORTH_A_PROCESS = 40
@@ -42,7 +42,7 @@ def compile_bytecode(
     """Compile ``modules``, and return those that could be; the others are warned about together."""
     if not modules:
         return ()
-    count = workers or min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
+    count = workers or min(available_cores(), 8)
     count = max(1, min(count, len(modules) // _WORTH_A_PROCESS))
     shares = [modules[start::count] for start in range(count)]
     failures: dict[str, str] = {}

@@ -4,7 +4,9 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import msgspec
 
 from miniuv.archive.dist_info import header
 from miniuv.archive.scripts import read_entry_points, with_shebang
@@ -20,9 +22,8 @@ INSTALLER = "miniuv"
 _REPLACED = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NewFile:
-    """One file that a distribution brings."""
+class NewFile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One file that a distribution brings. A struct, for an environment has tens of thousands."""
 
     target: str
     """Absolute, final."""
@@ -57,13 +58,21 @@ class NewDistribution:
         Python may compile a module again, so compiled files are listed without a hash.
         """
         start = f"{self.library}/"
+        length = len(start)
+        outside: dict[str, str] = {}
 
         def relative(path: str) -> str:
-            return path[len(start) :] if path.startswith(start) else os.path.relpath(path, self.library)
+            if path.startswith(start):
+                return path[length:]
+            folder, _, name = path.rpartition("/")
+            if folder not in outside:
+                outside[folder] = os.path.relpath(folder, self.library)
+            return f"{outside[folder]}/{name}"
 
         target = f"{self.info}/RECORD"
         rows = [(relative(file.target), record_hash(file.sha256), str(file.size)) for file in self.files]
-        rows += [(relative(compiled[file.target].target), "", "") for file in self.files if file.target in compiled]
+        if compiled:
+            rows += [(relative(compiled[file.target].target), "", "") for file in self.files if file.target in compiled]
         rows.append((relative(target), "", ""))
         data = write_record(rows)
         return NewFile(target=target, source=None, data=data, sha256="", size=len(data))
@@ -74,28 +83,34 @@ def wheel_contents(prepared: PreparedWheel, *, layout: Layout, interpreter: Inte
     wheel = prepared.wheel
     library = layout.purelib if _root_is_purelib(wheel) else layout.platlib
     info = f"{library}/{wheel.dist_info}"
+    source, target = f"{wheel.root}/", f"{library}/"
+    special = (f"{wheel.dist_info}/", f"{_data_folder(wheel)}/")
     files: dict[str, NewFile] = {}
+    inside = _Inside(layout, wheel)
     for file in wheel.files:
-        new = _payload(file, wheel=wheel, layout=layout, library=library, interpreter=interpreter)
-        if new is not None:
+        path = file.path
+        if not path.startswith(special):
+            new = NewFile(target=target + path, source=source + path, sha256=file.sha256, size=file.size)
             files[new.target] = new
+        elif other := _payload(file, inside=inside, library=library, interpreter=interpreter):
+            files[other.target] = other
     for new in _generated(prepared, layout=layout, info=info, interpreter=interpreter):
         files[new.target] = new  # an entry point is preferred to a script of the same name, as pip does
-    for target in files:
-        if layout.is_protected(target):
-            raise InstallError(f"the wheel brings `{target}`, which belongs to the environment", where=wheel.filename)
+    safe = target if layout.is_unprotected(library) else None
+    for path in files:
+        if not (safe and path.startswith(safe)) and layout.is_protected(path):
+            raise InstallError(f"the wheel brings `{path}`, which belongs to the environment", where=wheel.filename)
     return NewDistribution(
         prepared=prepared,
         title=str(prepared.planned.candidate),
         library=library,
         info=info,
-        files=tuple(files[target] for target in sorted(files)),
+        files=tuple(files[path] for path in sorted(files)),
     )
 
 
-def _payload(
-    file: WheelFile, *, wheel: UnpackedWheel, layout: Layout, library: str, interpreter: Interpreter
-) -> NewFile | None:
+def _payload(file: WheelFile, *, inside: "_Inside", library: str, interpreter: Interpreter) -> NewFile | None:
+    wheel, layout = inside.wheel, inside.layout
     source = f"{wheel.root}/{file.path}"
     first, _, rest = file.path.partition("/")
     if first == wheel.dist_info and rest in _REPLACED:
@@ -109,10 +124,9 @@ def _payload(
             return _linked(file, source, f"{folder}/{rest}")
         case "headers" if rest:
             name = wheel.dist_info.partition("-")[0]
-            return _linked(file, source, _inside(layout, f"{layout.headers}/{name}/{rest}", wheel))
+            return _linked(file, source, inside(f"{layout.headers}/{name}/{rest}"))
         case "data" if rest:
-            target = _inside(layout, f"{layout.data}/{rest}", wheel)
-            return _linked(file, source, target)
+            return _linked(file, source, inside(f"{layout.data}/{rest}"))
         case "scripts" if rest:
             return _script(file, source, f"{layout.scripts}/{rest}", interpreter)
         case _:
@@ -160,13 +174,22 @@ def _written(target: str, data: bytes, *, executable: bool = False) -> NewFile:
     )
 
 
-def _inside(layout: Layout, path: str, wheel: UnpackedWheel) -> str:
-    # A folder of the data scheme may be a link to another one (`man` to `share/man`), never to outside.
-    folder, _, name = path.rpartition("/")
-    real = f"{os.path.realpath(folder)}/{name}"
-    if layout.split(real) is None:
-        raise InstallError(f"`{path}` would be written outside of the environment", where=wheel.filename)
-    return real
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    """Resolves folders of the data scheme: one may be a link to another (`man` to `share/man`), never to outside."""
+
+    layout: Layout
+    wheel: UnpackedWheel
+    _real: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, path: str) -> str:
+        folder, _, name = path.rpartition("/")
+        real = self._real.get(folder)
+        if real is None:
+            real = self._real[folder] = os.path.realpath(folder)
+        if self.layout.split(f"{real}/{name}") is None:
+            raise InstallError(f"`{path}` would be written outside of the environment", where=self.wheel.filename)
+        return f"{real}/{name}"
 
 
 def _data_folder(wheel: UnpackedWheel) -> str:

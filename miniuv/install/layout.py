@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from miniuv import state
+from miniuv.cache.lock_keys import ENVIRONMENT_LOCKS
 from miniuv.models.interpreter import Interpreter
 
 _INTERPRETER_NAME = re.compile(r"(python|pypy)[\d.]*[tdw]?")
-_ENVIRONMENT_FILES = ("pyvenv.cfg", ".lock")
+_ENVIRONMENT_FILES = ("pyvenv.cfg", *ENVIRONMENT_LOCKS)
 _WORK_FOLDER = ".miniuv"
+_OWN_FOLDERS = (_WORK_FOLDER, state.FOLDER)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,5 +75,11 @@ class Layout:
         folder, _, name = path.rpartition("/")
         if folder == self.scripts and _INTERPRETER_NAME.fullmatch(name):
             return True
-        work = f"{self.data}/{_WORK_FOLDER}"
-        return (folder == self.data and name in _ENVIRONMENT_FILES) or path == work or path.startswith(f"{work}/")
+        own = tuple(f"{self.data}/{name}/" for name in _OWN_FOLDERS)
+        return (folder == self.data and name in _ENVIRONMENT_FILES) or f"{path}/".startswith(own)
+
+    def is_unprotected(self, folder: str) -> bool:
+        """Whether nothing below ``folder`` can be protected, so that no path there need be looked at."""
+        own = tuple(f"{self.data}/{name}/" for name in _OWN_FOLDERS)
+        above = any(f"{place}/".startswith(f"{folder}/") for place in (self.scripts, self.data))
+        return not above and not f"{folder}/".startswith(own)

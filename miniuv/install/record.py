@@ -3,24 +3,31 @@
 https://packaging.python.org/specifications/recording-installed-packages/
 """
 
-import base64
+import binascii
 import contextlib
 import csv
 import io
 import os
 from collections.abc import Iterable, Iterator
 
+_URLSAFE = bytes.maketrans(b"+/", b"-_")
+
 
 def record_hash(sha256: str) -> str:
     """Spell a hexadecimal digest as RECORD does: urlsafe base64 "with trailing = characters removed"."""
-    return "sha256=" + base64.urlsafe_b64encode(bytes.fromhex(sha256)).decode().rstrip("=")
+    encoded = binascii.b2a_base64(bytes.fromhex(sha256), newline=False)
+    return "sha256=" + encoded.translate(_URLSAFE).decode().rstrip("=")
 
 
 def write_record(rows: Iterable[tuple[str, str, str]]) -> bytes:
     """Put rows of path, hash and size together, sorted by path."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(sorted(rows))
-    return text.getvalue().encode("utf-8", "surrogateescape")
+    lines = sorted(rows)
+    text = "".join([f"{path},{promise},{size}\n" for path, promise, size in lines])
+    if '"' in text or "\r" in text or text.count(",") + text.count("\n") != 3 * len(lines):  # a path must be quoted
+        quoted = io.StringIO()
+        csv.writer(quoted, lineterminator="\n").writerows(lines)
+        text = quoted.getvalue()
+    return text.encode("utf-8", "surrogateescape")
 
 
 def recorded_paths(record: bytes, location: str) -> Iterator[str]:

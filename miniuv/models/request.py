@@ -13,6 +13,8 @@ class InstallOptions:
     """Normalised names of ``-P``."""
     reinstall: bool = False
     reinstall_packages: frozenset[str] = frozenset()
+    no_reuse: bool = False
+    """Build folders, whatever is known of an earlier build."""
     no_deps: bool = False
     compile_bytecode: bool = False
     dry_run: bool = False

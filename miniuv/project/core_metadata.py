@@ -14,12 +14,16 @@ from miniuv.project.pep508 import parse_published, repair_specifiers
 MAX_METADATA_BYTES = 16 * 1024 * 1024
 
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
+_END_OF_LINE = re.compile(r"\r\n|\r|\n")
+_FIELD = re.compile(r"From |([!-9;-~]*):")
+"""What continues the headers, as ``email`` reads them, which is ten times as dear; without a name it is passed over."""
+
 _FIELDS_NEEDED = frozenset({"version", "requires-dist", "requires-python", "provides-extra"})
 
 
 def parse_metadata(data: bytes, *, where: str) -> CoreMetadata:
     """Read what an installer needs; ``where`` names the file. Raises ``MetadataError``."""
-    return _facts(_headers(data, where), where)
+    return _facts(read_headers(data, where), where)
 
 
 def static_sdist_metadata(pkg_info: bytes, *, where: str = "PKG-INFO") -> CoreMetadata | None:
@@ -28,7 +32,7 @@ def static_sdist_metadata(pkg_info: bytes, *, where: str = "PKG-INFO") -> CoreMe
     PEP 643: "If a field is not marked as Dynamic, then the value of the field in any wheel built from the sdist
     MUST match the value in the sdist", from metadata version 2.2 on.
     """
-    headers = _headers(pkg_info, where)
+    headers = read_headers(pkg_info, where)
     try:
         version = Version(_single(headers, "metadata-version", where))
     except InvalidVersion as error:
@@ -49,11 +53,8 @@ def parse_requires_python(text: str) -> SpecifierSet | None:
     return None
 
 
-def _headers(data: bytes, where: str) -> dict[str, list[str]]:
+def read_headers(data: bytes, where: str) -> dict[str, list[str]]:
     """Field name in lower case to its values; the body, a long description, is not looked at."""
-    from email.parser import HeaderParser
-    from email.policy import compat32
-
     if len(data) > MAX_METADATA_BYTES:
         raise MetadataError(f"metadata of {len(data)} bytes; {MAX_METADATA_BYTES} are allowed", where=where)
     block = _END_OF_HEADERS.split(data, maxsplit=1)[0]
@@ -62,8 +63,18 @@ def _headers(data: bytes, where: str) -> dict[str, list[str]]:
     if re.search(rb"\r(?!\r*\n)", block):
         raise MetadataError("metadata contains a carriage return inside a line", where=where)
     headers: dict[str, list[str]] = {}
-    for field, value in HeaderParser(policy=compat32).parsestr(block.decode("utf-8", "replace")).items():
-        headers.setdefault(field.lower(), []).append(str(value))
+    values: list[str] | None = None
+    for line in _END_OF_LINE.split(block.decode("utf-8", "replace")):
+        if line.startswith((" ", "\t")):
+            if values is not None:
+                values[-1] += f"\n{line}"
+            continue
+        field = _FIELD.match(line)
+        if field is None:
+            break
+        values = headers.setdefault(field[1].lower(), []) if field[1] else None
+        if values is not None:
+            values.append(line[field.end() :].lstrip(" \t"))
     return headers
 
 

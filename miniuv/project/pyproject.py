@@ -14,6 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from miniuv.errors import ProjectError, RequirementError
 from miniuv.models.metadata import CoreMetadata
+from miniuv.project.cache_keys import CacheKey, cache_keys
 from miniuv.project.pep508 import parse_pep508
 
 MAX_PYPROJECT_BYTES = 16 * 1024 * 1024
@@ -47,6 +48,7 @@ class Pyproject:
     requires_python: SpecifierSet | None = None
     dynamic: frozenset[str] = frozenset()
     build_system: BuildSystem = field(default_factory=BuildSystem)
+    cache_keys: tuple[CacheKey, ...] = ()
     backend_fills_dependencies: bool = False
     """A backend of its own mind completes or rewrites the dependencies although ``dynamic`` does not say so."""
 
@@ -74,7 +76,7 @@ def parse_pyproject(data: bytes, *, where: str) -> Pyproject:
     document = _decode(data, where)
     build_system = _build_system(document["build-system"], where) if "build-system" in document else BuildSystem()
     if "project" not in document:
-        return Pyproject(where=where, build_system=build_system)
+        return Pyproject(where=where, build_system=build_system, cache_keys=cache_keys(document))
     project = _table(document["project"], "project", where)
     dynamic = frozenset(_strings(project.get("dynamic", []), "project.dynamic", where))
     _check_dynamic(project, dynamic, where)
@@ -87,6 +89,7 @@ def parse_pyproject(data: bytes, *, where: str) -> Pyproject:
         requires_python=_requires_python(project, where),
         dynamic=dynamic,
         build_system=build_system,
+        cache_keys=cache_keys(document),
         backend_fills_dependencies=_fills_dependencies(document, project),
     )
 

@@ -44,6 +44,8 @@ class RequirementFile:
     require_hashes: bool = False
     warnings: tuple[str, ...] = ()
     """One for each known option that has no effect, with its place."""
+    paths: tuple[str, ...] = ()
+    """Everything that was read: absolute paths, addresses, ``-``."""
 
 
 def read_local(location: str) -> bytes:
@@ -95,7 +97,7 @@ class _Reading:
     directory: Path
     environ: Mapping[str, str]
     read: Callable[[str], bytes]
-    seen: set[tuple[str, bool]] = field(default_factory=set)
+    seen: dict[tuple[str, bool], None] = field(default_factory=dict)
     requirements: list[RequirementLine] = field(default_factory=list)
     constraints: list[RequirementLine] = field(default_factory=list)
     index_url: str | None = None
@@ -117,6 +119,7 @@ class _Reading:
             prereleases="--pre" in self.flags,
             require_hashes="--require-hashes" in self.flags,
             warnings=tuple(self.warnings),
+            paths=tuple(dict.fromkeys(target for target, _ in self.seen)),
         )
 
     def include(self, location: str, *, base: str, constraint: bool, place: str) -> None:
@@ -127,7 +130,7 @@ class _Reading:
         target = self._join(base, location)
         if (target, constraint) in self.seen:
             return
-        self.seen.add((target, constraint))
+        self.seen[target, constraint] = None
         shown = self._shown(target)
         _refuse_projects(shown, place)
         try:

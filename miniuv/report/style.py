@@ -22,12 +22,18 @@ class Style:
         return f"\x1b[{';'.join(_CODES[name] for name in names)}m{text}\x1b[0m"
 
 
-def wants_color(choice: ColorChoice, stream: TextIO, environ: Mapping[str, str]) -> bool:
+def color_rule(choice: ColorChoice, environ: Mapping[str, str]) -> Literal["always", "never", "terminal"]:
     """``NO_COLOR`` wins over everything but an explicit ``--color``; ``FORCE_COLOR`` over the terminal."""
     if choice != "auto":
-        return choice == "always"
+        return choice
     if environ.get("NO_COLOR"):
-        return False
+        return "never"
     if environ.get("FORCE_COLOR") or environ.get("CLICOLOR_FORCE"):
-        return True
-    return stream.isatty() and environ.get("TERM") != "dumb"
+        return "always"
+    return "never" if environ.get("TERM") == "dumb" else "terminal"
+
+
+def wants_color(choice: ColorChoice, stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether what is written to ``stream`` is coloured."""
+    rule = color_rule(choice, environ)
+    return stream.isatty() if rule == "terminal" else rule == "always"

@@ -51,6 +51,7 @@ class TerminalReporter(Reporter):
         live: bool = False,
         directory: Path | None = None,
         expected_targets: tuple[Path, ...] = (),
+        explain: bool = False,
     ) -> None:
         self._stream = stream
         self.style = style
@@ -58,10 +59,12 @@ class TerminalReporter(Reporter):
         self._quiet = quiet
         self._directory = directory
         self._expected_targets = expected_targets
+        self._explain = explain
         self._writing = threading.Lock()
         self._counting = threading.Lock()
         self._running: dict[Activity, str] = {}
         self._told: set[str] = set()
+        self._target = ""
         self._spent: dict[ActivityKind, float] = {}
         self._status = LiveStatus(stream, summary=self._summary, colored=style.colored) if live and not quiet else None
 
@@ -102,9 +105,19 @@ class TerminalReporter(Reporter):
         prefix = interpreter.prefix
         if self._directory is not None and prefix.is_relative_to(self._directory):
             prefix = prefix.relative_to(self._directory)
-        tell = self.note if interpreter.prefix in self._expected_targets else self.line
         what = "environment " if interpreter.is_environment else ""
-        tell(self.style(f"Using Python {interpreter.version} {what}at: {prefix}", "dim"))
+        target = f"Using Python {interpreter.version} {what}at: {prefix}"
+        if interpreter.prefix in self._expected_targets:
+            self.note(target)
+        else:
+            self._target = target
+            self.line(self.style(target, "dim"))
+
+    def repeated(self, count: int) -> list[str]:
+        """Say what a command tells that finds all of ``count`` packages in order; ``%`` is the time it takes."""
+        target = [redact(self._target)] if self._target else []
+        told = [*target, f"{_COUNTED['resolve']} {packages(count)} in %", f"Audited {packages(count)} in %"]
+        return [] if self._quiet else told
 
     def started(self, activity: Activity) -> None:
         """See ``Reporter``."""
@@ -135,6 +148,11 @@ class TerminalReporter(Reporter):
         self._spent[kind] = seconds
         self.line(self.style(f"{_COUNTED[kind]} {packages(count)} in {duration(seconds)}", "dim"))
 
+    def rebuilt(self, subject: str, reason: str) -> None:
+        """See ``Reporter``; told with ``-v`` or ``--explain`` only."""
+        if self._verbose or self._explain:
+            self.line(self.style(f"rebuilt {subject}: {reason}", "dim"))
+
     def failed(self, activity: Activity) -> None:
         """See ``Reporter``."""
         with self._counting:
@@ -148,6 +166,7 @@ class TerminalReporter(Reporter):
     def warning(self, message: str, *, hint: str | None = None) -> None:
         """See ``Reporter``; the same warning is told once."""
         with self._counting:
+            self.warned = True
             if self._quiet > 1 or message in self._told:
                 return
             self._told.add(message)

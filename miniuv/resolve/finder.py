@@ -8,7 +8,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 
 from miniuv.index.package_index import PackageIndex
-from miniuv.index.select import NO_BUILD, Selection, admissible, rejection_lines, select, version_of
+from miniuv.index.select import NO_BUILD, Selection, admissible, best_of, rejection_lines, version_of
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.requirement import Requirement
 from miniuv.models.resolution import Candidate
@@ -62,8 +62,8 @@ class Finder:
             else:
                 versions = admissible(selection, specifier, prereleases=self._prereleases)
             for version in versions:
-                files = [selection.best(version), *selection.versions[version]]
-                file = next((file for file in files if _may_have(file, hashes)), None)
+                fit = selection.versions[version]
+                file = next((file for file in (best_of(fit), *fit) if _may_have(file, hashes)), None)
                 if file is None:
                     continue
                 candidate = Candidate(name=name, version=version, source=file, hashes=hashes)
@@ -78,7 +78,7 @@ class Finder:
     def _places(self, name: NormalizedName) -> Iterator[Selection]:
         for position in itertools.count():
             selection = self._selections((name, position))
-            if not selection.versions and not selection.rejections:
+            if selection.is_empty:
                 return
             yield selection
 
@@ -148,12 +148,13 @@ class Finder:
 
     def _select(self, key: tuple[NormalizedName, int]) -> Selection:
         name, position = key
-        files = self._index.files(name, position=position)
-        return select(files, name=name, interpreter=self._interpreter, no_build=self._no_build)
+        return self._index.selection(name, interpreter=self._interpreter, no_build=self._no_build, position=position)
 
 
 def _may_have(file: IndexFile, hashes: frozenset[str]) -> bool:
     """Whether the file may have one of ``hashes``; where its page does not tell, its bytes will."""
+    if not hashes:
+        return True
     asked = {text.partition(":")[0] for text in hashes}
     told = {f"{algorithm}:{digest}" for algorithm, digest in file.hashes.items() if algorithm in asked}
     return not told or not told.isdisjoint(hashes)

@@ -30,14 +30,21 @@ class Provider(AbstractProvider[Term, Pick, Identifier]):
         finder: Finder,
         preferred: Mapping[NormalizedName, InstalledDistribution],
         limits: Limits,
+        choose: Callable[[Candidate], None],
     ) -> None:
-        """``sources`` is the closure of what is named by place; ``preferred`` is installed and stays where it fits."""
+        """``sources`` is the closure of what is named by place; ``preferred`` is installed and stays where it fits.
+
+        ``choose`` hears of each candidate that is tried and can be used.
+        """
         self._dependencies = dependencies
         self._direct = direct
         self._sources = sources
         self._finder = finder
         self._preferred = preferred
         self._limits = limits
+        self._choose = choose
+        self._satisfied: dict[tuple[int, int], tuple[bool, Term, Pick]] = {}
+        """By identity, with what keeps the identities: asked for the same objects in every round."""
         self._seen: dict[str, int] = {}
         self._latest: dict[NormalizedName, Candidate] = {}
         """The candidate of each name that was tried last, which its extras begin with."""
@@ -96,6 +103,12 @@ class Provider(AbstractProvider[Term, Pick, Identifier]):
 
     def is_satisfied_by(self, requirement: Term, candidate: Pick) -> bool:
         """Whether ``candidate`` is what ``requirement`` asks for."""
+        key = id(requirement), id(candidate)
+        if (known := self._satisfied.get(key)) is None:
+            known = self._satisfied[key] = self._satisfies(requirement, candidate), requirement, candidate
+        return known[0]
+
+    def _satisfies(self, requirement: Term, candidate: Pick) -> bool:
         offered = candidate.candidate
         match requirement:
             case Impossible():
@@ -117,7 +130,10 @@ class Provider(AbstractProvider[Term, Pick, Identifier]):
             yield Same(candidate.candidate)
         else:
             self._latest[candidate.candidate.name] = candidate.candidate
-        for term in self._dependencies.of(candidate):
+        terms = self._dependencies.of(candidate)
+        if not any(isinstance(term, Impossible) for term in terms):
+            self._choose(candidate.candidate)
+        for term in terms:
             self._seen.setdefault(term.identifier[0], len(self._seen))
             if isinstance(term, Want):
                 self._requirers.setdefault(term.requirement.name, {})[term.requirement, candidate.candidate] = None

@@ -63,8 +63,21 @@ def resolve(
     direct = DirectSources(
         catalog=catalog, installed=stays, requirements=requirements, limits=limits, no_build=options.no_build
     )
+    there = {(each.name, each.metadata.version) for each in installed}
+
+    def is_fetched(candidate: Candidate) -> bool:
+        if options.dry_run:
+            return False
+        return (candidate.name, candidate.version) not in there or candidate.name not in stays
+
     with Prefetch(
-        catalog=catalog, direct=direct, finder=finder, limits=limits, is_settled=is_settled, cancel=cancel
+        catalog=catalog,
+        direct=direct,
+        finder=finder,
+        limits=limits,
+        is_settled=is_settled,
+        is_fetched=is_fetched,
+        cancel=cancel,
     ) as ahead:
         dependencies = Dependencies(
             catalog=catalog,
@@ -74,6 +87,7 @@ def resolve(
             vouched=[*requirements, *(limit for each in asked.constraints.values() for limit in each)],
             announce=ahead.announce,
         )
+        ahead.follow(dependencies.of)
         roots = [term for requirement in requirements for term in wants_of(requirement)]
         ahead.announce(roots)
         provider = Provider(
@@ -83,6 +97,7 @@ def resolve(
             finder=finder,
             preferred=preferred,
             limits=limits,
+            choose=ahead.choose,
         )
         search: Search[Term, Pick, Identifier] = Search(provider, BaseReporter())
         try:

@@ -20,6 +20,8 @@ class Layer:
     base: Path
     """What relative paths start from."""
     values: Mapping[str, object]
+    files: tuple[Path, ...] = ()
+    """Which files it was read from, whether they are there or not."""
 
     def spelled(self, option: str) -> str:
         """How ``option`` is written there."""

@@ -80,7 +80,7 @@ def uv_layers(environ: Mapping[str, str], directory: Path, project: object) -> I
         files = [directory / "uv.toml", config_home(environ) / "uv" / "uv.toml"]
         files += [Path(folder) / "uv" / "uv.toml" for folder in system_folders(environ)] + [MACHINE / "uv" / "uv.toml"]
     for file in files:
-        yield Layer(where=str(file), base=file.parent, values=_uv_values(read_toml(file)))
+        yield Layer(where=str(file), base=file.parent, values=_uv_values(read_toml(file)), files=(file,))
 
 
 def _uv_values(table: object) -> dict[str, object]:
@@ -115,11 +115,15 @@ def pip_layers(environ: Mapping[str, str], directory: Path) -> Iterator[Layer]:
     yield Layer(where="the environment (PIP_*)", base=directory, values=said)
     general: dict[str, object] = {}
     install: dict[str, object] = {}
-    for file in _pip_files(environ):
+    files = _pip_files(environ)
+    for file in files:
         for section, values in _read_pip_file(file).items():
             {"global": general, "install": install}.get(section, {}).update(values)
     # pip lets every `[install]` win over every `[global]`, and a later file over an earlier one
-    yield Layer(where="the configuration of pip", base=directory, values={**general, **install})
+    where = "the configuration of pip"
+    yield Layer(
+        where=where, base=directory, values={**general, **install}, files=tuple(directory / file for file in files)
+    )
 
 
 def _pip_files(environ: Mapping[str, str]) -> list[Path]:

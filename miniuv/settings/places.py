@@ -25,9 +25,10 @@ def layers(cli: Mapping[str, object], environ: Mapping[str, str], directory: Pat
         return
     project = read_toml(directory / "pyproject.toml").get("tool", {})
     project = project if isinstance(project, dict) else {}
-    yield _own_layer("pyproject.toml, [tool.miniuv]", directory, project.get("miniuv", {}))
+    file = directory / "pyproject.toml"
+    yield _own_layer("pyproject.toml, [tool.miniuv]", directory, project.get("miniuv", {}), file)
     user = environ.get("MINIUV_CONFIG_FILE") or config_home(environ) / "miniuv" / "miniuv.toml"
-    yield _own_layer(str(user), Path(user).parent, read_toml(directory / user))
+    yield _own_layer(str(user), Path(user).parent, read_toml(directory / user), directory / user)
     yield from uv_layers(environ, directory, project.get("uv", {}))
     yield from pip_layers(environ, directory)
     if not environ.get("SSL_CERT_FILE") and not environ.get("SSL_CERT_DIR"):
@@ -35,7 +36,7 @@ def layers(cli: Mapping[str, object], environ: Mapping[str, str], directory: Pat
         yield Layer(where="the environment", base=directory, values={"cert": bundle} if bundle else {})
 
 
-def _own_layer(where: str, base: Path, values: object) -> Layer:
+def _own_layer(where: str, base: Path, values: object, *files: Path) -> Layer:
     if not isinstance(values, dict):
         raise SettingsError("the settings of miniuv are no table", where=where)
     for option in sorted(values):
@@ -45,4 +46,4 @@ def _own_layer(where: str, base: Path, values: object) -> Layer:
             near = get_close_matches(option, SETTINGS, n=1)
             hint = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(sorted(SETTINGS))}"
             raise SettingsError(f"unknown setting `{option}`", where=where, hint=hint)
-    return Layer(where=where, base=base, values=values)
+    return Layer(where=where, base=base, values=values, files=files)

@@ -23,10 +23,28 @@ def default_index_url() -> Url:
     """The index that is used where nothing names one; distlib knows its host, the path is the Simple API's."""
     from urllib.parse import urlsplit
 
+    parts = urlsplit(_index_of_distlib())
+    return Url.parse(f"{parts.scheme}://{parts.netloc}/simple/")
+
+
+def _index_of_distlib() -> str:
+    """The constant as it stands in the module's text, for to import that takes longer than to install from a cache."""
+    import ast
+    from importlib.util import find_spec
+
+    package = find_spec("distlib")
+    for folder in (package and package.submodule_search_locations) or ():
+        try:
+            lines = Path(folder, "index.py").read_text("utf-8").splitlines()
+            text = next(line for line in lines if line.startswith("DEFAULT_INDEX"))
+            found = ast.literal_eval(text.partition("=")[2].strip())
+        except (OSError, ValueError, SyntaxError, StopIteration):
+            continue
+        if isinstance(found, str) and "://" in found:
+            return found
     from distlib.index import DEFAULT_INDEX  # type: ignore[import-untyped]
 
-    parts = urlsplit(DEFAULT_INDEX)
-    return Url.parse(f"{parts.scheme}://{parts.netloc}/simple/")
+    return str(DEFAULT_INDEX)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +81,8 @@ class Settings:
     concurrent_fetches: int = 8
     link_mode: LinkMode = "auto"
     allow_shared_cache: bool = False
+    files: tuple[Path, ...] = field(default=(), compare=False)
+    """Every file that was looked for, whether it is there or not."""
 
     @property
     def index_url(self) -> Url:
@@ -77,7 +97,7 @@ class Settings:
         Raises ``SettingsError``, which names the place.
         """
         places = list(layers(cli, environ, Path(os.path.abspath(directory))))
-        values: dict[str, object] = {}
+        values: dict[str, object] = {"files": tuple(file for layer in places for file in layer.files)}
         for option, setting in SETTINGS.items():
             found = [(layer, layer.values[option]) for layer in places if option in layer.values]
             if setting.many:

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from miniuv.archive.sdist import read_pkg_info, unpack_sdist
 from miniuv.cache.store import Store
 from miniuv.cache.trouble import refuse_scarcity
 from miniuv.errors import ArchiveError, CacheError, HashMismatchError, ProjectError
@@ -73,6 +72,8 @@ class Archives:
             return wheel_metadata(self.wheel(pinned))
         if found := self._built.find(self._identity(pinned)):
             return wheel_metadata(found)
+        from miniuv.archive.sdist import read_pkg_info
+
         # PKG-INFO speaks of what lies at the top.
         text = None if _subdirectory(pinned) else read_pkg_info(self._checked(pinned).path, filename=pinned.filename)
         if text is not None and (static := static_sdist_metadata(text)):
@@ -124,6 +125,8 @@ class Archives:
         return f"sdist {self.download(pinned).sha256} {_subdirectory(pinned)}"
 
     def _tree(self, pinned: Archive) -> SourceTree:
+        from miniuv.archive.sdist import unpack_sdist
+
         download = self._checked(pinned)
 
         def copy_to(folder: Path) -> Path:

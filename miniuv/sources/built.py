@@ -149,7 +149,9 @@ class BuiltWheels:
         project = tree.copy_to(self._copies.enter_context(self._store.staging("build")))
         pyproject = read_project(project, title=tree.title)
         title = build_title(pyproject, tree.title)
-        ready = self._builder.prepare(project, pyproject=pyproject, title=title, editable=False, private=True)
+        ready = self._builder.prepare(
+            project, pyproject=pyproject, title=title, editable=False, private=True, identity=tree.identity
+        )
         return self._copies.enter_context(ready)
 
     def _action(self, what: str, identity: str) -> str:

@@ -2,7 +2,15 @@
 
 from miniuv.errors import HashMismatchError
 from miniuv.models.metadata import CoreMetadata
-from miniuv.models.source import ArchiveSource, DirectorySource, DirectSource, GitSource, PinnedGit, PinnedSource
+from miniuv.models.source import (
+    ArchiveSource,
+    DirectorySource,
+    DirectSource,
+    GitSource,
+    IndexFile,
+    PinnedGit,
+    PinnedSource,
+)
 from miniuv.models.wheel import UnpackedWheel
 from miniuv.sources.archive import Archives
 from miniuv.sources.directory import Directories
@@ -20,10 +28,15 @@ class Catalog:
         self._archives = archives
         self._directories = directories
         self._git = git
+        self.asked: dict[DirectSource | PinnedSource, PinnedSource] = {}
+        """Every direct source that this run has looked at."""
+        self.looked_at: list[IndexFile] = []
+        """Every file of an index whose metadata this run has asked for."""
 
     def pin(self, source: DirectSource) -> PinnedSource:
         """What was asked for, made exact: a git ref becomes a commit, once a run."""
-        return self._git.pin(source) if isinstance(source, GitSource) else source
+        pinned = self.asked[source] = self._git.pin(source) if isinstance(source, GitSource) else source
+        return pinned
 
     def metadata(self, pinned: PinnedSource) -> CoreMetadata:
         """The cheapest trustworthy core metadata: no download and no build where less is enough."""
@@ -32,6 +45,9 @@ class Catalog:
                 return self._directories.metadata(pinned)
             case PinnedGit():
                 return self._git.metadata(pinned)
+            case IndexFile():
+                self.looked_at.append(pinned)
+                return self._archives.metadata(pinned)
             case _:
                 return self._archives.metadata(pinned)
 
@@ -44,6 +60,10 @@ class Catalog:
                 return self._git.wheel(pinned)
             case _:
                 return self._archives.wheel(pinned)
+
+    def evidence(self, pinned: DirectorySource) -> tuple[str, ...] | None:
+        """What the wheel of a folder rests on, as lines of ``miniuv.stamps``; ``None`` where nothing tells."""
+        return self._directories.evidence(pinned)
 
     def check_hashes(self, pinned: PinnedSource, hashes: frozenset[str]) -> None:
         """Raise ``HashMismatchError`` where ``hashes`` were given and ``pinned`` has none of them."""

@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from miniuv.archive.intact import Condition, DamagedWheelError, examine, hash_file, looks_untouched
-from miniuv.archive.manifest import MANIFEST, write_manifest
-from miniuv.archive.wheel import load_unpacked, unpack_wheel
+from miniuv.archive.manifest import MANIFEST, load_unpacked, write_manifest
 from miniuv.cache.boot import DURABLE, boot_id, may_be_torn
 from miniuv.cache.jobs import Job, JobRunner
 from miniuv.cache.store import Store
@@ -130,6 +129,8 @@ class Wheels:
         return settled
 
     def _unpack(self, wheel: Path, *, filename: str, digest: Sha256) -> UnpackedWheel:
+        from miniuv.archive.wheel import unpack_wheel
+
         with activity(self._reporter, "unpack", filename):
             for _ in range(_ATTEMPTS):
                 with self._store.staging("unpack") as staged:

@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -79,8 +80,9 @@ Prepare = Callable[..., ReadyBuild]
 
 
 @pytest.fixture
-def prepare(store: Store, jobs: JobRunner, interpreter: Interpreter, no_wheels: FolderProvisioner) -> Prepare:
+def prepare(store: Store, jobs: JobRunner, interpreter: Interpreter, no_wheels: FolderProvisioner) -> Iterator[Prepare]:
     """Make a project ready as the installer does; its backend is in its own tree."""
+    builders = ExitStack()
 
     def go(
         folder: Path,
@@ -101,6 +103,8 @@ def prepare(store: Store, jobs: JobRunner, interpreter: Interpreter, no_wheels: 
             environ={**os.environ, **(environ or {})},
             config_settings=config_settings,
         )
+        builders.enter_context(builder)
         return builder.prepare(folder, pyproject=read_pyproject(folder), title=f"{folder.name} 1.0", editable=editable)
 
-    return go
+    with builders:
+        yield go

@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 
 from miniuv.archive.wheel import unpack_wheel
 from miniuv.backend.builder import ReadyBuild
+from miniuv.backend.warm import HookCall, WarmRunners
 from miniuv.models.source import Sha256
 from miniuv.models.wheel import WheelFile
 from tests.support.backends import FolderProvisioner, make_project
@@ -89,11 +90,16 @@ CASES = {
 }
 
 
+SAMPLED = {("setuptools-dynamic", True), ("hatchling", False)}
+"""Compared in every run of the tests; the others take long."""
+
+
 def make(folder: Path, case: Case) -> Path:
     make_project(folder, MODULE | case.files)
     if case.tagged:
         who = {f"GIT_{role}_{part}": "x@y" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
-        environment = {**os.environ, **who, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+        dates = dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), "1700000000 +0000")
+        environment = {**os.environ, **who, **dates, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
         for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"], ["tag", "-am", "x", "1.2.0"]):
             subprocess.run(["git", *command], cwd=folder, env=environment, check=True)
     return folder
@@ -127,3 +133,64 @@ def unpacked(wheel: Path) -> tuple[WheelFile, ...]:
     entry.mkdir()
     digest = Sha256(hashlib.sha256(wheel.read_bytes()).hexdigest())
     return unpack_wheel(wheel, filename=wheel.name, digest=digest, entry=entry).files
+
+
+@pytest.mark.parametrize(
+    ("kind", "editable"),
+    [
+        pytest.param(
+            kind,
+            editable,
+            id=f"{kind}-{'editable' if editable else 'wheel'}",
+            marks=() if (kind, editable) in SAMPLED else pytest.mark.stress,
+        )
+        for kind in CASES
+        for editable in (False, True)
+    ],
+)
+def test_a_warm_runner_builds_what_a_python_of_its_own_builds(
+    prepare: Prepare,
+    kind: str,
+    editable: bool,
+    tmp_path: Path,
+    provisioner: FolderProvisioner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = WarmRunners.run
+    codes: list[int | None] = []
+
+    def watched(self: WarmRunners, call: HookCall) -> int | None:
+        codes.append(run(self, call))
+        return codes[-1]
+
+    def build(name: str) -> tuple[Path, list[tuple[str, str, bool]]]:
+        folder = make(tmp_path / "sample", CASES[kind])
+        with prepare(folder, provisioner=provisioner, editable=editable) as ready:
+            (tmp_path / name).mkdir()
+            wheel = ready.build(tmp_path / name)
+        folder.rename(tmp_path / name / "sample")
+        return wheel, [(file.path, file.sha256, file.executable) for file in unpacked(wheel)]
+
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    monkeypatch.setattr(WarmRunners, "run", watched)
+    first, warm = build("first")
+    second, warmer = build("second")  # with what the first has taught
+    assert codes == [0, 0, 0, 0]
+    monkeypatch.setattr(WarmRunners, "run", lambda *_: None)
+    third, plain = build("third")
+    assert [first.name, second.name] == [third.name] * 2
+    assert warm == plain
+    assert warmer == plain
+    assert first.read_bytes() == second.read_bytes() == third.read_bytes()
+    trees = [left_behind(tmp_path / name / "sample") for name in ("first", "second", "third")]
+    assert trees == [trees[2]] * 3
+
+
+def left_behind(folder: Path) -> dict[str, str]:
+    """What is in a project after it was built, by content; git's own files change with every status."""
+    files = [path for path in folder.rglob("*") if path.is_file() and ".git" not in path.parts]
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(files)
+        if path.suffix != ".whl"
+    }

@@ -36,7 +36,6 @@ def test_what_each_installer_says_of_itself_makes_no_difference(tmp_path: Path) 
     own = {
         f"{_SITE}/one-1.0.dist-info/INSTALLER": "somebody\n",
         f"{_SITE}/one-1.0.dist-info/RECORD": "one.py,,\n",
-        f"{_SITE}/__pycache__/one.cpython-312.pyc": "bytecode",
         "bin/one": "#!/bin/sh\n",
         "bin/python3": "the interpreter",
         ".lock": "",
@@ -58,6 +57,14 @@ def test_another_version_is_seen_by_name(tmp_path: Path) -> None:
     newer = "Metadata-Version: 2.1\nName: one\nVersion: 1.1\n\ntext\n"
 
     assert "version of one" in _differ(tmp_path, {f"{_SITE}/one-1.0.dist-info/METADATA": newer})
+
+
+def test_an_environment_whose_modules_are_all_compiled_is_told_from_one_that_imported_some(tmp_path: Path) -> None:
+    one = {f"{_SITE}/__pycache__/one.cpython-312.pyc": "bytecode"}
+
+    assert _environment(tmp_path / "a", one)["bytecode"] == "of all modules"
+    assert _environment(tmp_path / "b", {**one, f"{_SITE}/two.py": ""})["bytecode"] == "not of all"
+    assert _environment(tmp_path / "c", {})["bytecode"] == "not of all"
 
 
 def test_a_missing_script_is_seen(tmp_path: Path) -> None:

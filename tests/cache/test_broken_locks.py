@@ -10,7 +10,7 @@ import pytest
 
 from miniuv.cache.layout import Layout, create_folders
 from miniuv.cache.lease import Lease
-from miniuv.cache.locks import LockFile
+from miniuv.cache.lock_file import LockFile
 from miniuv.cache.owner import read_owner
 from tests.support.crowd import Crowd
 from tests.support.shims import compile_shim

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from miniuv.cache.lock_file import LockFile
 from miniuv.cache.lock_keys import LockKey, Rank
 from miniuv.cache.lock_log import LockLog
-from miniuv.cache.locks import LockFile, LockManager
+from miniuv.cache.locks import LockManager
 from miniuv.errors import CacheError, Interrupted, LockOrderError, LockWaitExpiredError, TargetError
 from miniuv.reporter import Reporter
 from tests.support.processes import OtherProcess, RecordingReporter

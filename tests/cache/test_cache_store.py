@@ -1,6 +1,5 @@
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,6 @@ import pytest
 
 from miniuv.cache.layout import Layout
 from miniuv.cache.lock_keys import text_digest
-from miniuv.cache.runtime import runtime_folder
 from miniuv.cache.store import Store
 from miniuv.errors import CacheError
 from miniuv.reporter import Reporter
@@ -110,7 +108,7 @@ def test_a_full_disk_while_staging_is_an_error_that_says_where_and_how_much_is_f
     ):
         file.write("x" * 100_000)
     assert caught.value.where == str(staging)
-    assert "MiB are free" in str(caught.value.hint)
+    assert "MB are free" in str(caught.value.hint)
 
 
 def test_an_ordinary_error_while_staging_is_left_as_it_is(store: Store) -> None:
@@ -336,18 +334,3 @@ def test_the_warning_about_a_private_cache_is_told_once(tmp_path: Path, monkeypa
         store.close(keep_logs=True)
         assert [path for path in store.root.rglob("*") if path.is_file()] == [log]
     assert len(reporter.warnings) == 1
-
-
-def test_the_folder_for_the_locks_of_source_trees_is_ours_alone_or_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ours = runtime_folder(fallback=tmp_path)
-    assert ours != tmp_path
-    assert stat.S_IMODE(ours.stat().st_mode) == 0o700
-
-    stranger = 4_000_000_000 + os.getpid()
-    monkeypatch.setattr(os, "geteuid", lambda: stranger)  # so that the folder is somebody else's
-    try:
-        assert runtime_folder(fallback=tmp_path) == tmp_path
-    finally:
-        Path(f"/tmp/miniuv-{stranger}").rmdir()

@@ -103,7 +103,7 @@ def prune(root: Path, **options: float) -> Collection:
 
 def leftovers(root: Path) -> list[str]:
     """What a collection must not leave behind."""
-    kinds = [path for path in (root / "v1").glob("*/*") if path.is_symlink()]
+    kinds = [path for path in (root / "v1").glob("*/*") if path.is_symlink() or path.name.startswith("~")]
     trash = [path for path in (root / "v1" / "trash").rglob("*") if path.is_file() and not path.is_symlink()]
     return sorted(str(path.relative_to(root)) for path in (*kinds, *trash))
 
@@ -165,13 +165,47 @@ class TestWhatGoes:
         (root / "v1" / "index" / "junk.json").write_text("{")
         assert sorted(record.name for record in prune(root).records) == ["junk.json", "old"]
 
-    def test_logs_go_but_never_young_ones(self, root: Path, store: Store) -> None:
-        for name, age in (("young", 0.0), ("old", 40 * DAY)):
-            path = store.log_path(name)
-            path.write_text("log")
-            aged(path, age)
-        collection = prune(root, older_than=0)
-        assert [log.path.name.partition("-")[0] for log in collection.logs] == ["old"]
+    def test_logs_go_but_never_those_that_a_process_may_be_writing(self, root: Path, store: Store) -> None:
+        with Store.open(root, reporter=Reporter()) as gone:
+            for name, age in (("young", 0.0), ("old", 40 * DAY)):
+                path = gone.log_path(name)
+                path.write_text("log")
+                aged(path, age)
+        writing = store.log_path("writing")
+        writing.write_text("log")
+        aged(writing, 40 * DAY)
+        assert [log.path.name.partition("-")[0] for log in prune(root).logs] == ["old"]
+        assert [log.path.name.partition("-")[0] for log in prune(root, older_than=0).logs] == ["young"]
+        assert writing.exists()
+        store.close()
+        assert [log.path for log in prune(root).logs] == [writing]
+
+    def test_to_a_size_records_that_lead_nowhere_and_logs_go_by_their_own_last_use(self, root: Path) -> None:
+        put_file(root, "young", "x" * 100, age=DAY)
+        put_record(root, "metadata a", {"text": "x" * 100}, age=3 * DAY)
+        put_record(root, "metadata b", {"text": "x" * 100})
+        with Store.open(root, reporter=Reporter()) as store:
+            log = store.log_path("build")
+        log.write_text("x" * 100)
+        aged(log, 2 * DAY)
+        whole = take_inventory(Layout(root=root)).size
+        first = prune(root, max_size=whole - 1)
+        assert ([record.name for record in first.records], first.logs, first.removed) == (["metadata a"], [], [])
+        second = prune(root, max_size=whole - first.size - 1)
+        assert ([each.path for each in second.logs], second.records, second.removed) == ([log], [], [])
+        third = prune(root, max_size=whole - first.size - second.size - 1)
+        assert ([entry.key for entry in third.removed], third.records) == (["young"], [])
+
+    def test_to_a_size_the_records_that_follow_an_entry_count_as_its_own(self, root: Path) -> None:
+        wheel, other = "1" * 64, "2" * 64
+        put_folder(root, wheel, "x" * 10, kind="unpacked", age=2 * DAY)
+        put_file(root, wheel, "x" * 10, age=2 * DAY)
+        put_record(root, "wheel git x", {"wheel": wheel, "text": "x" * 100}, age=9 * DAY)
+        put_file(root, other, "x" * 10)
+        put_record(root, "wheel git y", {"wheel": other}, age=9 * DAY)
+        collection = prune(root, max_size=take_inventory(Layout(root=root)).size - 100)
+        assert sorted(map(str, collection.removed)) == [f"blobs/{wheel}", f"unpacked/{wheel}"]
+        assert [record.name for record in collection.records] == ["wheel git x"]
 
     def test_what_belongs_to_a_package_is_found_by_its_name(self, root: Path) -> None:
         wheel, sdist, page = "1" * 64, "2" * 64, "3" * 64
@@ -543,6 +577,79 @@ def test_a_collector_may_die_at_every_step_and_the_next_one_leaves_all_in_order(
             else:
                 assert not os.path.lexists(final)
     assert step > 5
+
+
+class TestWithoutRoomForALink:
+    """A disk that takes no further file: entries are hidden by another name in their own folder."""
+
+    @pytest.fixture(autouse=True)
+    def full(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "symlink", refuse)
+
+    def test_what_nobody_uses_goes(self, root: Path, final: Path) -> None:
+        collection = collect(root)
+        assert [entry.key for entry in collection.removed] == ["k"]
+        assert not os.path.lexists(final)
+        assert leftovers(root) == []
+
+    def test_who_looks_for_a_hidden_entry_misses_it_and_uses_it_after_all_when_it_is_put_back(
+        self, root: Path, final: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        moment = Moment(monkeypatch, final)
+        found: list[Path | None] = []
+        moment.before = lambda: found.append(store.find(final.parent.name, "k"))  # type: ignore[arg-type]
+        assert [entry.key for entry, _ in collect(root).kept] == ["k"]
+        assert found == [None]
+        assert text_of(final) == "text"
+        assert leftovers(root) == []
+
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_what_is_published_in_place_of_a_hidden_entry_is_never_touched(
+        self, root: Path, final: Path, store: Store, monkeypatch: pytest.MonkeyPatch, when: str
+    ) -> None:
+        moment = Moment(monkeypatch, final)
+        setattr(moment, when, lambda: publish_again(store, final))
+        collect(root)
+        assert moment.hits == 1
+        assert text_of(final) == "new"
+        store.close()
+        collect(root, lambda _: Selection())
+        assert text_of(final) == "new"
+        assert leftovers(root) == []
+
+    @pytest.mark.parametrize("used", [False, True], ids=["unused", "used"])
+    def test_the_collector_may_die_at_every_step_and_nothing_half_deleted_is_put_back(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, used: bool
+    ) -> None:
+        killed, step = True, 0
+        while killed:
+            step += 1
+            root = tmp_path / str(step)
+            final = put_folder(root, "k")
+            (final / "other").write_text("text")
+            with monkeypatch.context() as patched:
+                kill_at(patched, step)
+                try:
+                    collect(root)
+                    killed = False
+                except Killed:
+                    pass
+            with Store.open(root, reporter=Reporter()) as reader:
+                there = reader.find("git-databases", "k") if used else None
+                collect(root)
+                if there is not None or (used and final.exists()):
+                    assert sorted(path.name for path in final.iterdir()) == ["file", "other"]
+                else:
+                    assert not os.path.lexists(final)
+                assert leftovers(root) == []
+        assert step > 5
+
+    def test_a_hidden_entry_is_in_no_inventory(self, root: Path, final: Path) -> None:
+        final.rename(final.with_name("~k"))
+        assert take_inventory(Layout(root=root)).entries == ()
 
 
 def test_while_others_live_the_link_stays_so_that_nothing_they_publish_vanishes_for_a_moment(root: Path) -> None:

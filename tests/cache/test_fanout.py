@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -184,9 +185,13 @@ def work():
         file.write("tried\\n")
     say("working")
     hear()
+from miniuv.cache import tree_state
+tree_state._SETTLED = 0
+tree = Path(sys.argv[2]) if sys.argv[2:] else None
+run.store.find("blobs", "k")  # who has asked the cache for anything is seen by others
 say("ready")
 hear()
-say(run.fail(BackendError("no good", where="a 1.0", hint="mend it"), work=work))
+say(run.fail(BackendError("no good", where="a 1.0", hint="mend it"), work=work, tree=tree))
 run.store.close()
 """
 
@@ -208,3 +213,31 @@ def test_four_processes_wait_for_one_that_fails_and_all_say_the_same(tmp_path: P
         said = [process.end() for process in (owner, one, two, three)]
     assert said == [["BackendError: a 1.0: no good (mend it)"]] * 4
     assert (tmp_path / "tries").read_text() == "tried\n"
+
+
+@pytest.mark.parametrize("mended", [False, True])
+def test_four_processes_wait_for_a_source_tree_that_fails_and_one_tries_again_if_it_was_mended_meanwhile(
+    tmp_path: Path, mended: bool
+) -> None:
+    tree = tmp_path / "tree"
+    (tree / "build").mkdir(parents=True)
+    (tree / "setup.py").write_text("broken")
+    with ExitStack() as stack:
+        owner, *others = (stack.enter_context(OtherProcess(FAILING, tmp_path, tree)) for _ in range(4))
+        for process in (owner, *others):
+            process.expect("ready")
+        owner.tell()
+        owner.expect("working")
+        for process in others:
+            process.tell()
+        (tree / "build" / "output").write_text("of the backend")
+        if mended:
+            (tree / "setup.py").write_text("better")
+        owner.tell()
+        if mended:
+            until(lambda: (tmp_path / "tries").read_text().count("tried") == 2)
+            for process in others:
+                process.tell()
+        heard = [line for process in (owner, *others) for line in process.end() if line != "working"]
+    assert heard == ["BackendError: a 1.0: no good (mend it)"] * 4
+    assert (tmp_path / "tries").read_text() == "tried\n" * (1 + mended)

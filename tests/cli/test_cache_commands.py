@@ -1,12 +1,15 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from miniuv.cache import runtime
 from miniuv.cache.lock_keys import LockKey
 from miniuv.cache.store import Store
 from miniuv.cli import quantities
@@ -31,6 +34,9 @@ with Store.open(Path(sys.argv[1]), reporter=Reporter()) as store:
     say("ready")
     hear()
 """
+
+
+COMMANDS = ("dir", "size", "list", "locks", "prune", "clean", "verify")
 
 
 def cache_of(world: World) -> Path:
@@ -117,11 +123,12 @@ def test_prune_removes_the_wheels_of_folders_at_once_and_everything_else_when_it
 
 def test_prune_to_a_size_leaves_a_cache_of_that_size(filled: World) -> None:
     filled.miniuv("cache", "prune", "--older-than", "90d")
-    whole = int(filled.miniuv("cache", "size", "--bytes").out)
-    said = filled.miniuv("cache", "prune", "--older-than", "90d", "--max-size", str(whole - 1000))
+    before = kinds(filled)
+    limit = sum(row["size"] for row in json.loads(filled.miniuv("cache", "list", "--json").out)) // 2
+    said = filled.miniuv("cache", "prune", "--older-than", "90d", "--max-size", str(limit))
     assert "Removed 0 entries" not in said.err
-    assert kinds(filled) != []
-    assert int(filled.miniuv("cache", "size", "--bytes").out) <= whole - 1000
+    assert 0 < len(kinds(filled)) < len(before)
+    assert int(filled.miniuv("cache", "size", "--bytes").out) <= limit
 
 
 def test_what_another_process_uses_is_kept_and_named_with_its_user(filled: World) -> None:
@@ -136,6 +143,31 @@ def test_what_another_process_uses_is_kept_and_named_with_its_user(filled: World
         user.end()
     assert "Kept" not in filled.miniuv("cache", "clean").err
     assert kinds(filled) == []
+
+
+def test_prune_says_why_the_cache_is_larger_than_asked_for_and_nothing_where_it_is_not(filled: World) -> None:
+    with OtherProcess(USER, cache_of(filled)) as user:
+        user.expect("ready")
+        said = filled.miniuv("cache", "prune", "--max-size", "1kB")
+        (line,) = [line for line in said.err.splitlines() if line.startswith("The cache has ")]
+        assert ", more than 1000 B: " in line
+        assert f" in use by pid {user.pid} on " in line
+        assert line.endswith(" records and logs of what is in use")
+        user.tell()
+        user.end()
+    assert "The cache has " not in filled.miniuv("cache", "prune", "--max-size", "1kB").err
+
+
+def test_clean_removes_logs_but_not_what_a_running_build_writes_to(filled: World) -> None:
+    old = [path.name for path in (cache_of(filled) / "v1" / "logs").iterdir()]
+    assert old != []
+    with Store.open(cache_of(filled), reporter=Reporter()) as store:
+        log = store.log_path("running")
+        log.write_text("so far")
+        filled.miniuv("cache", "clean")
+        assert list(log.parent.iterdir()) == [log]
+    filled.miniuv("cache", "clean")
+    assert list(log.parent.iterdir()) == []
 
 
 def test_clean_with_a_name_removes_what_belongs_to_it_and_nothing_else(filled: World) -> None:
@@ -162,10 +194,46 @@ def test_a_second_prune_says_so_and_removes_nothing(filled: World) -> None:
     assert kinds(filled) == before
 
 
-def test_where_there_is_no_cache_nothing_is_made(world: World) -> None:
-    for command in ("size", "list", "prune", "clean", "verify"):
+def test_where_there_is_no_cache_nothing_is_made(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_PLACES", (tmp_path / "run",))
+    (tmp_path / "run").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    for command in COMMANDS:
         assert world.miniuv("cache", command).code == 0
-    assert not cache_of(world).exists()
+    for command in ("list", "freeze", "check"):
+        assert world.miniuv("pip", command).code == 0
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("looking", [("cache", "dir"), ("cache", "size"), ("cache", "list"), ("cache", "locks")])
+def test_looking_changes_nothing_in_the_cache(
+    filled: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looking: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(runtime, "_PLACES", (tmp_path / "run",))
+    (tmp_path / "run").mkdir()
+
+    def state() -> list[tuple[str, int]]:
+        return sorted((str(path), path.lstat().st_mtime_ns) for path in tmp_path.rglob("*"))
+
+    before = state()
+    assert filled.miniuv(*looking).code == 0
+    assert state() == before
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("place", ["cache", "cache/v1", "cache/v1/below"])
+def test_a_file_in_the_caches_place_is_the_same_error_for_every_command(
+    world: World, tmp_path: Path, command: str, place: str
+) -> None:
+    file = (tmp_path / place.removesuffix("/below")).absolute()
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("precious")
+    cache = tmp_path / place if place.endswith("below") else tmp_path / "cache"
+    said = world.miniuv("cache", command, environ={"MINIUV_CACHE_DIR": str(cache)})
+    assert (said.code, said.out) == (1, "")
+    assert f"`{file}` is no folder" in said.err.replace("\n", " ")
+    assert "hint: choose another folder with `--cache-dir`" in said.err
+    assert file.read_text() == "precious"
 
 
 class TestVerify:
@@ -203,6 +271,37 @@ class TestVerify:
         filled.install("--refresh", "--reinstall", "-e", filled.folder / "local")
         assert filled.evaluate("import from_index, from_git; print(from_index.x)") == "1"
         assert filled.miniuv("cache", "verify").code == 0
+
+    @pytest.mark.parametrize("damaged", [False, True])
+    def test_on_a_read_only_disk_damage_is_told_and_nothing_is_changed(self, filled: World, damaged: bool) -> None:
+        cache = cache_of(filled)
+        if damaged:
+            for blob in (cache / "v1" / "blobs").iterdir():
+                blob.write_text("junk")
+        script = """
+            mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" || exit 99
+            if touch "$1/v1/probe" 2>/dev/null; then exit 98; fi
+            exec "$2" -m miniuv cache verify
+        """
+        command = ["unshare", "--mount", "--", "sh", "-c", script, "sh", str(cache), sys.executable]
+        try:
+            done = subprocess.run(
+                command,
+                env={**filled.environ, "TMPDIR": str(cache.parent)},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        except OSError:
+            pytest.skip("this machine has no namespaces")
+        if done.returncode == 99 or "unshare" in done.stderr:
+            pytest.skip("this machine does not let us mount a file system of our own (needs root)")
+        assert done.returncode == damaged, done.stderr
+        assert ("its content does not have the hash" in done.stdout) is damaged
+        assert ("the cache cannot be written: damaged entries are left" in done.stderr) is damaged
+        assert ("all is well" in done.stderr) is not damaged
+        assert all(blob.exists() for blob in (cache / "v1" / "blobs").iterdir())
+        assert [path.name for path in cache.parent.iterdir()] == ["cache"], "nor is a private cache made for it"
 
     def test_what_is_damaged_and_in_use_stays_and_that_is_told(self, filled: World) -> None:
         (manifest, *_) = cache_of(filled).glob("v1/unpacked/*/MANIFEST")

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from miniuv.cache.layout import Layout
+from miniuv.cache.lock_file import LockFile
 from miniuv.cache.lock_keys import LockKey
+from miniuv.cache.lock_list import list_locks
 from miniuv.cache.locks import HeldLocks, LockManager
+from miniuv.cache.owner import Owner
 from miniuv.cache.runtime import runtime_folder
 from miniuv.errors import LockWaitExpiredError
 from miniuv.reporter import Reporter
@@ -126,6 +130,43 @@ def test_who_waits_is_listed_until_it_has_the_lock(world: World, hold: Callable[
     waiter.expect("holding")
     (lock,) = listed(world)
     assert (lock["pid"], lock["waiters"]) == (waiter.pid, [])
+
+
+def pausing(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> list[float]:
+    """Let something happen whenever a look at a lock pauses; the pauses."""
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        act()
+
+    monkeypatch.setattr(time, "sleep", pause)
+    return pauses
+
+
+def test_a_lock_that_was_taken_this_moment_is_listed_with_the_record_that_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run" / "src" / "1-2"
+    path.parent.mkdir(parents=True)
+    file = LockFile.try_lock(path)
+    assert file is not None
+    owner = Owner.this_process(step="build_editable")
+    pauses = pausing(monkeypatch, lambda: os.pwrite(file.descriptor, owner.encode(), 0) if len(pauses) == 2 else None)
+    (lock,) = list_locks(Layout(root=tmp_path), runtime=tmp_path / "run")
+    assert (lock.kind, lock.step, lock.pid, lock.host) == ("source tree", "build_editable", os.getpid(), owner.host)
+    assert len(pauses) == 2
+    file.close()
+
+
+def test_a_lock_that_is_given_back_while_we_look_is_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run" / "src" / "1-2"
+    path.parent.mkdir(parents=True)
+    file = LockFile.try_lock(path)
+    assert file is not None
+    pauses = pausing(monkeypatch, file.close)
+    assert list_locks(Layout(root=tmp_path), runtime=tmp_path / "run") == ()
+    assert pauses == [0]
 
 
 def test_a_stopped_holder_is_said_to_be_stopped(world: World, hold: Callable[[str, object], OtherProcess]) -> None:

@@ -134,6 +134,29 @@ def test_one_whose_requirements_cannot_be_read_is_still_there(python: Interprete
     assert "the requirements of A cannot be read" in listener.warnings[0]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_names_and_versions_alone_are_those_of_the_whole(python: Interpreter, end: str) -> None:
+    text = metadata("One.Two", "1.0", "Requires-Dist: six", "Description: Name: no", "        Version: no")
+    info = put(python.scheme.purelib, "one_two-1.0.dist-info", INSTALLER="pip\n")
+    (info / "METADATA").write_bytes(f"{text}{end}{end}Name: body{end}".replace("\n", end).encode())
+    (whole,) = read(python)
+
+    (named,) = installed_distributions(python, reporter=Listener(), requirements=False)
+
+    assert whole.metadata.requires_dist == ("six",)
+    assert named.metadata == dataclasses.replace(whole.metadata, requires_dist=())
+    assert dataclasses.replace(named, metadata=whole.metadata) == whole
+
+
+def test_requirements_that_nobody_asks_for_are_not_read(python: Interpreter) -> None:
+    put(python.scheme.purelib, "one-1.0.dist-info", METADATA=metadata("one", "1.0", "Requires-Dist: !!"))
+    listener = Listener()
+
+    (named,) = installed_distributions(python, reporter=listener, requirements=False)
+
+    assert (named.name, listener.warnings) == ("one", [])
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "junk", "[]", "{}", '{"url": "x"}', '{"url": 1, "dir_info": {}}', "\udcff", '{"url": "x", "dir_info": []}'],

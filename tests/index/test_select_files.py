@@ -7,7 +7,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from miniuv.index.select import Selection, admissible, rejection_lines, select
+from miniuv.index.select import Selection, admissible, best_of, rejection_lines, select
 from miniuv.models.interpreter import Interpreter, Scheme
 from miniuv.models.source import IndexFile
 from miniuv.models.url import Url
@@ -141,7 +141,7 @@ def test_a_yanked_version_comes_only_where_it_is_pinned(pick: Pick) -> None:
 
 def test_a_file_that_is_not_yanked_is_taken_before_one_that_is(pick: Pick) -> None:
     selection = pick(named("foo-1.0-py3-none-any.whl", yanked=""), "foo-1.0.tar.gz")
-    assert selection.best(Version("1.0")).filename == "foo-1.0.tar.gz"
+    assert best_of(selection.versions[Version("1.0")]).filename == "foo-1.0.tar.gz"
     assert not selection.is_yanked(Version("1.0"))
 
 

@@ -146,6 +146,7 @@ def test_an_entry_point_is_preferred_to_a_script_of_its_name(env: Environment, t
         "foo-1.0.data/data/pyvenv.cfg",
         "foo-1.0.data/data/.lock",
         "foo-1.0.data/data/.miniuv/journal",
+        "foo-1.0.data/data/.miniuv-state/key",
     ],
 )
 def test_a_wheel_cannot_bring_parts_of_the_environment_itself(env: Environment, tmp_path: Path, path: str) -> None:

@@ -1,3 +1,6 @@
+from email.parser import HeaderParser
+from email.policy import compat32
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,7 +8,7 @@ from packaging.specifiers import SpecifierSet
 
 from miniuv.errors import MetadataError
 from miniuv.models.metadata import CoreMetadata
-from miniuv.project.core_metadata import parse_metadata, parse_requires_python, static_sdist_metadata
+from miniuv.project.core_metadata import parse_metadata, parse_requires_python, read_headers, static_sdist_metadata
 
 HEAD = b"Metadata-Version: 2.1\nName: The_Thing\nVersion: 1.0\n"
 
@@ -102,3 +105,31 @@ def test_no_bytes_cause_anything_but_facts_or_a_metadata_error(head: bytes, requ
             static_sdist_metadata(data)
         except MetadataError:
             continue
+
+
+_PIECES = (
+    "Name",
+    "requires-dist",
+    ":",
+    ": ",
+    " ",
+    "\t",
+    "\r\n",
+    "\n",
+    "From ",
+    "x",
+    "é",
+    "\x7f",
+    "\x0b",
+    "\x1c",
+    "1;2",
+    "::",
+)
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=30).map("".join))
+def test_headers_are_read_as_the_standard_library_reads_them(text: str) -> None:
+    expected: dict[str, list[str]] = {}
+    for field, value in HeaderParser(policy=compat32).parsestr(text).items():
+        expected.setdefault(field.lower(), []).append(str(value).replace("\r\n", "\n"))
+    assert read_headers(text.encode(), "METADATA") == expected

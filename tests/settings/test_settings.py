@@ -1,5 +1,6 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -47,6 +48,20 @@ def write(path: Path, text: str) -> None:
 
 def addresses(settings: Settings) -> list[str]:
     return [str(url) for url in settings.extra_index_urls]
+
+
+def test_the_default_index_is_read_without_an_import_as_the_import_would_tell_it() -> None:
+    from distlib.index import DEFAULT_INDEX  # type: ignore[import-untyped]
+
+    assert urlsplit(str(default_index_url())).netloc == urlsplit(DEFAULT_INDEX).netloc
+
+
+def test_where_the_text_tells_nothing_the_default_index_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = default_index_url()
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    default_index_url.cache_clear()
+
+    assert default_index_url() == known
 
 
 def test_the_default_index_is_a_simple_api_over_https() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import textwrap
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from miniuv.models.interpreter import Interpreter
 from miniuv.models.source import Sha256
 from miniuv.models.wheel import UnpackedWheel
 from miniuv.project.core_metadata import parse_metadata
+from tests.support.wheels import make_wheel
 
 TINY_BACKEND = '''
 """A whole build backend: one module, no requirements."""
@@ -57,12 +59,35 @@ def make_tiny_project(folder: Path, backend: str = "", *, build_system: str = ""
     return folder
 
 
+RUNNER = """
+def runner():
+    import os
+    with open(f"/proc/{os.getppid()}/cmdline") as file:
+        return "warm" if "_warm_runner.py" in file.read() else "plain"
+"""
+
+
+def make_installed_backend(base: Path, code: str, **files: str) -> "FolderProvisioner":
+    """A provisioner of ``TINY_BACKEND`` with ``code`` at its end, as a distribution that is to be installed."""
+    modules = {"tiny_backend.py": TINY_BACKEND + RUNNER + textwrap.dedent(code)}
+    modules |= {f"{name}.py": textwrap.dedent(text) for name, text in files.items()}
+    entry_points = {"tiny.group": {"tiny": "tiny_backend:build_wheel"}}
+    make_wheel(base / "backend-wheels", "tiny-backend", "1.0", modules, entry_points=entry_points)
+    return FolderProvisioner(base / "backend-wheels", base / "backend-unpacked")
+
+
+def make_backed_project(folder: Path, **files: str) -> Path:
+    table = '[build-system]\nrequires = ["tiny-backend"]\nbuild-backend = "tiny_backend"\n'
+    return make_project(folder, {"pyproject.toml": table} | files)
+
+
 class FolderProvisioner:
     """Provides from a folder of wheels: for each name the newest that the first who asks for it allows."""
 
     def __init__(self, wheels: Path, unpacked: Path) -> None:
         self._wheels = wheels
         self._unpacked = unpacked
+        self._guard = threading.Lock()
         self.asked: list[tuple[str, ...]] = []
 
     def provide(self, requirements: Sequence[str], *, interpreter: Interpreter) -> tuple[UnpackedWheel, ...]:
@@ -79,7 +104,8 @@ class FolderProvisioner:
             chosen[name] = self._newest(requirement)
             metadata = parse_metadata(read_wheel_metadata(chosen[name]), where=chosen[name].name)
             pending += [Requirement(text) for text in metadata.requires_dist]
-        return tuple(self._unpack(wheel) for wheel in chosen.values())
+        with self._guard:
+            return tuple(self._unpack(wheel) for wheel in chosen.values())
 
     def _newest(self, requirement: Requirement) -> Path:
         fitting = [

@@ -1,7 +1,8 @@
 /* Preloaded into a command and all that it starts: a flock(2) that lies or is missing.
  *
- * BROKEN_LOCKS is `noop` (every lock is granted, nobody is excluded), `ENOSYS` or `ENOLCK` (there are no locks), or
- * `EBADF` (as over a network: real locks, but not on descriptors that are open for reading only). Folders, and files
+ * BROKEN_LOCKS is `noop` (every lock is granted, nobody is excluded), `ENOSYS` or `ENOLCK` (there are no locks),
+ * `hang` (as over a network that is gone: no call returns), or `EBADF` (as over a network: real locks, but not on
+ * descriptors that are open for reading only). Folders, and files
  * called `pyproject.toml`, are spared: those are locked by the tests themselves, which watch who writes where.
  */
 
@@ -36,6 +37,9 @@ int flock(int descriptor, int operation)
         way = "";
     if (strcmp(way, "noop") == 0)
         return 0;
+    if (strcmp(way, "hang") == 0)
+        for (;;)
+            pause();
     if (strcmp(way, "ENOSYS") == 0) {
         errno = ENOSYS;
         return -1;

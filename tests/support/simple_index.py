@@ -4,6 +4,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 import ssl
 import threading
 import zipfile
@@ -52,6 +53,7 @@ class SimpleIndex:
         metadata: Literal["advertised", "unadvertised", "none"] = "none",
         hashes: bool = True,
         etag: bool = False,
+        ranges: bool = False,
         page_headers: dict[str, str] | None = None,
         login: tuple[str, str] | None = None,
         certificate: Path | None = None,
@@ -62,6 +64,7 @@ class SimpleIndex:
         self.metadata = metadata
         self.hashes = hashes
         self.etag = etag
+        self.ranges = ranges
         self.page_headers = page_headers or {}
         self.login = login
         self.extra: dict[str, dict[str, Any]] = {}
@@ -116,7 +119,7 @@ class SimpleIndex:
             case ["simple", name]:
                 return self._validated(self._page(name), headers)
             case ["files", name]:
-                return self._validated(self._file(name), headers)
+                return self._validated(self._part(self._file(name), headers), headers)
         return Reply(status=404)
 
     def _page(self, name: str) -> Reply:
@@ -152,6 +155,16 @@ class SimpleIndex:
             text = _metadata(wheel)
             return Reply(status=404) if text is None else Reply(body=text)
         return Reply(status=404)
+
+    def _part(self, reply: Reply, headers: dict[str, str]) -> Reply:
+        asked = re.fullmatch(r"bytes=(\d*)-(\d*)", headers.get("range", ""))
+        if not self.ranges or reply.status != 200 or asked is None:
+            return reply
+        size = len(reply.body)
+        first = int(asked[1]) if asked[1] else max(0, size - int(asked[2]))
+        last = min(int(asked[2]), size - 1) if asked[1] and asked[2] else size - 1
+        told = {"Content-Range": f"bytes {first}-{last}/{size}"}
+        return Reply(status=206, body=reply.body[first : last + 1], headers={**reply.headers, **told})
 
     def _validated(self, reply: Reply, headers: dict[str, str]) -> Reply:
         if not self.etag or reply.status != 200:

@@ -11,7 +11,9 @@ from packaging.utils import NormalizedName
 
 from miniuv.errors import ResolutionError
 from miniuv.index.package_index import PackageIndex
+from miniuv.index.select import Selection, select
 from miniuv.models.installed import InstalledDistribution
+from miniuv.models.interpreter import Interpreter
 from miniuv.models.metadata import CoreMetadata
 from miniuv.models.request import InstallOptions
 from miniuv.models.requirement import Origin, Requirement
@@ -69,10 +71,14 @@ class Universe:
             place = (self.base / place).as_uri()
         self.projects[place] = metadata(name, version, requires, tuple(extras))
 
-    def files(self, name: NormalizedName, *, position: int = 0) -> tuple[IndexFile, ...]:
+    def selection(
+        self, name: NormalizedName, *, interpreter: Interpreter, no_build: bool = False, position: int = 0
+    ) -> Selection:
         """See ``PackageIndex``."""
-        if position:
-            return ()
+        files = () if position else self._files(name)
+        return select(files, name=name, interpreter=interpreter, no_build=no_build)
+
+    def _files(self, name: NormalizedName) -> tuple[IndexFile, ...]:
         self.listed.append(name)
         names = [f"{name.replace('-', '_')}-{version}-py3-none-any.whl" for version in self.releases.get(name, {})]
         return tuple(

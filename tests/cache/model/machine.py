@@ -209,7 +209,7 @@ def fake_kernel() -> Iterator[None]:
 class FakeLockFile:
     """A lock file of the fake kernel: tried, given back, and free when its process is killed."""
 
-    native = True
+    native = is_recorded = True
     descriptor = -1  # owner records are written to it, and fail without harm
 
     def __init__(self, path: Path) -> None:

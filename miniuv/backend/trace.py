@@ -1,0 +1,59 @@
+"""What a traced hook has looked at: the reports that ``_trace.py`` writes, read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+TRACER = Path(__file__).with_name("_trace.py")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """One path that a hook had to do with."""
+
+    kinds: str
+    """Letters, as ``_trace.py`` explains them."""
+    line: str
+    """Its stamp when the hook first came to it; see ``miniuv.stamps``."""
+    names: tuple[str, ...] | None = None
+    """What was in a folder when it was first listed, each name after the letter of its type."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TraceReport:
+    """Everything that one hook has looked at, outside of its build environment, its temporary folder and Python."""
+
+    started: int
+    """Nanoseconds since the epoch: no earlier than anything was looked at."""
+    seen: tuple[Seen, ...]
+    refusals: tuple[str, ...]
+    """Why the report is no proof: what the hook did that nobody can trace."""
+
+
+def traced(command: Sequence[str], report: Path) -> list[str]:
+    """``command``, a Python and its script, so that it leaves a report."""
+    python, *script = command
+    return [python, str(TRACER), str(report), *script]
+
+
+def read_report(path: Path) -> TraceReport | None:
+    """The report at ``path``; ``None`` where there is none, or not all of it: the hook ended before its time."""
+    try:
+        lines = path.read_bytes().decode("utf-8", "surrogateescape").split("\n")
+    except OSError:
+        return None
+    head = lines[0].split(" ")
+    if head[:2] != ["trace", "1"] or len(head) != 3 or lines[-2:] != [".", ""]:
+        return None
+    seen: list[Seen] = []
+    refusals: list[str] = []
+    for line in lines[1:-2]:
+        kinds, _, rest = line.partition(" ")
+        if kinds == "!":
+            refusals.append(rest)
+        elif kinds == "=":
+            names = tuple(name.replace("\0", "\n") for name in rest.split("/") if name)
+            seen[-1] = Seen(kinds=seen[-1].kinds, line=seen[-1].line, names=names)
+        else:
+            seen.append(Seen(kinds=kinds, line=rest))
+    return TraceReport(started=int(head[2]), seen=tuple(seen), refusals=tuple(refusals))

@@ -1,0 +1,178 @@
+"""What the outcome of ``pip install`` rests on, written down so that the same command again need only look at it.
+
+In doubt nothing is written, and nothing fails because of it.
+"""
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import miniuv
+from miniuv import state
+from miniuv.index.local import local_path
+from miniuv.models.interpreter import Interpreter
+from miniuv.models.outcome import Basis
+from miniuv.models.request import InstallRequest
+from miniuv.models.source import ArchiveSource, DirectorySource, PinnedGit, PinnedSource
+from miniuv.resolve.gather import Inputs
+from miniuv.settings import Settings
+from miniuv.sources.catalog import Catalog
+from miniuv.stamps import TICK, holds, newest_time, settled, stamp
+
+_STATES_KEPT = 8
+"""Of one environment: each command line has its own, and so has each shell with other variables."""
+
+
+def environment_stamps(interpreter: Interpreter, *, just_changed: bool = False) -> tuple[str, ...]:
+    """Describe what is installed and what it is installed for; empty where that tells too little.
+
+    It does where somebody changed the environment this very moment, and may change it once more unseen;
+    ``just_changed``: that was us, and we still have its lock.
+    """
+    try:
+        lines = tuple(_environment(interpreter))
+    except OSError:
+        return ()
+    return lines if just_changed or newest_time(lines) < time.time_ns() - TICK else ()
+
+
+def make_basis(
+    *,
+    request: InstallRequest,
+    inputs: Inputs,
+    settings: Settings,
+    interpreter: Interpreter,
+    environment: tuple[str, ...],
+    catalog: Catalog,
+) -> Basis | None:
+    """Gather what a run rested on that left the environment as it was asked for; ``None`` in any doubt.
+
+    ``settings`` are with what requirement files say of indexes; ``environment`` as in ``Basis``.
+    """
+    target = _target(request)
+    if not environment or target is None or not _may_stand(request, settings, interpreter):
+        return None
+    builds: list[str] = []
+    files = [str(file) for file in settings.files]
+    files += [path for file in inputs.files for path in file.paths]
+    files += [str(local_path(place)) for place in settings.find_links if place.scheme == "file"]
+    for pinned in list(catalog.asked.values()):
+        rests_on = _of_source(pinned, catalog)
+        if rests_on is None:
+            return None
+        files += rests_on[0]
+        builds += rests_on[1]
+    if not all(os.path.isabs(path) for path in files):  # standard input, or an address
+        return None
+    code = (miniuv.__file__, state.__file__)
+    lines = [stamp(path, linked=True) for path in code] + [stamp(path) for path in dict.fromkeys(files)]
+    return Basis(
+        interpreter=interpreter,
+        environment=environment,
+        inputs=tuple(lines),
+        builds=tuple(dict.fromkeys(builds)),
+        target=target or None,
+    )
+
+
+def write_state(basis: Basis, *, key: str, color: str, told: Sequence[str], started: int) -> None:
+    """Write the state file of a command that began at ``started`` (nanoseconds since the epoch) and changes no more.
+
+    What was read must be older than the command, or it may have changed while it was read; what is installed must
+    still be what it was for the command itself.
+    """
+    if newest_time(basis.inputs) >= started - TICK or not all(map(holds, (*basis.inputs, *basis.builds))):
+        return
+    prefix = basis.interpreter.prefix
+    places = [str(prefix), *([basis.target] if basis.target else [])]
+    with contextlib.suppress(OSError):
+        folder = prefix / state.FOLDER
+        folder.mkdir(mode=0o700, exist_ok=True)
+        taken = settled(lambda: [*map(stamp, places), *_environment(basis.interpreter)])
+        if taken is None or tuple(taken[len(places) :]) != basis.environment or os.path.lexists(prefix / ".miniuv"):
+            return
+        lines = dict.fromkeys((*taken, *basis.inputs, *basis.builds))
+        content = state.render(inode=folder.stat().st_ino, color=color, told=told, stamps=[*lines])
+        _replace(folder / key, content)
+        _trim(folder)
+
+
+def _replace(file: Path, content: bytes) -> None:
+    descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=file.parent)
+    try:
+        with open(descriptor, "wb") as stream:
+            stream.write(content)
+        os.rename(temporary, file)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _trim(folder: Path) -> None:
+    by_age = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in by_age[_STATES_KEPT:]:
+        path.unlink(missing_ok=True)
+
+
+def _environment(interpreter: Interpreter) -> list[str]:
+    scheme = interpreter.scheme
+    sites = {os.path.realpath(site): str(site) for site in (scheme.purelib, scheme.platlib)}
+    own = [interpreter.executable, interpreter.prefix / "pyvenv.cfg", interpreter.prefix / "conda-meta", scheme.scripts]
+    lines = [stamp(str(path)) for path in own]
+    for site in sites.values():
+        lines.append(stamp(site))
+        for name in sorted(os.listdir(site)):
+            if name.endswith(".dist-info") and not name.startswith("~"):
+                lines += _of_distribution(f"{site}/{name}")
+            elif name.endswith((".dist-info", ".egg-info", ".egg-link")):
+                return []
+    return lines
+
+
+def _of_distribution(info: str) -> Iterator[str]:
+    """A file that appears or goes shows in its folder; those that matter may be edited in place, too."""
+    yield stamp(info)
+    for name in ("METADATA", "RECORD", "direct_url.json"):
+        path = f"{info}/{name}"
+        with contextlib.suppress(FileNotFoundError):
+            yield stamp(path, linked=os.lstat(path).st_nlink > 1)
+
+
+def _target(request: InstallRequest) -> str | None:
+    """The path that names the environment; empty where it is found without; ``None``: it is found by other means."""
+    python = request.target.python
+    if python is None:
+        return ""
+    from miniuv.environment.candidates import version_request
+
+    path = request.directory / Path(python).expanduser()
+    return str(path) if version_request(python) is None and os.path.lexists(path) else None
+
+
+def _may_stand(request: InstallRequest, settings: Settings, interpreter: Interpreter) -> bool:
+    options = request.options
+    newest = options.upgrade or options.upgrade_packages
+    asks_again = newest or options.reinstall or options.reinstall_packages or options.no_reuse
+    # A requirement that is the name of a file is refused.
+    named = any(text.endswith((".txt", ".in")) for text in request.requirements)
+    apart = request.target.system or not interpreter.is_environment
+    return not (asks_again or options.dry_run or settings.refresh or apart or named)
+
+
+def _of_source(pinned: PinnedSource, catalog: Catalog) -> tuple[Sequence[str], Sequence[str]] | None:
+    """The files, and the stamps, that the content of a direct source rests on; ``None`` where it may change unseen."""
+    match pinned:
+        case PinnedGit(commit=commit, requested=requested):
+            return ((), ()) if requested is not None and requested.lower() == commit else None
+        case ArchiveSource(url=url, hashes=hashes):
+            if url.scheme == "file":
+                return [str(local_path(url))], ()
+            return ((), ()) if hashes else None
+        case DirectorySource(path=path):
+            proof = catalog.evidence(pinned)
+            return None if proof is None else ([str(path / "pyproject.toml")], proof)
+        case _:
+            return None

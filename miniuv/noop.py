@@ -1,0 +1,113 @@
+"""The fast exit, asked before anything else is imported: when all is as it was, nothing is to be done.
+
+A run that left an environment in order writes down what that rested on (``miniuv.state``). The same command again has
+only to look whether each of these files is as it was: no parser, no cache, no lock, no git, no network. Whatever is
+not plainly so takes the normal path, also a state file that is damaged, copied, or somebody else's.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from miniuv import state
+from miniuv.stamps import holds
+
+TYPE_CHECKING = False  # `typing` and `collections.abc` take longer than all that is done here
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Never
+
+_MAX_BYTES = 64 << 20
+_LINK = getattr(os, "O_NOFOLLOW", 0)
+
+
+def main() -> Never:
+    """Leave at once where nothing is to be done; else run the command that ``sys.argv`` names."""
+    began = time.perf_counter()
+    arguments = sys.argv[1:]
+    if "install" in arguments and (told := standing(arguments, os.environ)) is not None:
+        _tell(*told, seconds=time.perf_counter() - began)
+        os._exit(0)
+    from miniuv.cli.entry import main as run
+
+    run()
+
+
+def standing(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[str, list[str]] | None:
+    """When colour is wanted, and what the command would tell that changes nothing; ``None`` where it has to be run."""
+    try:
+        directory = os.getcwd()
+        folder = os.path.join(_environment(arguments, environ, directory), state.FOLDER)
+        lines = _read(folder, state.key(arguments, environ, directory)).split("\n")
+        header, inode, color = lines[:3]
+        if header != state.HEADER or lines[-2:] != [state.END, ""] or int(inode) != os.stat(folder).st_ino:
+            return None
+    except (OSError, ValueError):
+        return None
+    told = []
+    for line in lines[3:-2]:
+        if line[:2] == "> ":
+            told.append(line[2:])
+        elif not holds(line):
+            return None
+    return color, told
+
+
+def _environment(arguments: Sequence[str], environ: Mapping[str, str], directory: str) -> str:
+    """The folder in which the command would find its environment; a state file is found nowhere else."""
+    python = ""
+    for position, word in enumerate(arguments):
+        name, equals, value = word.partition("=")
+        if name in ("-p", "--python"):
+            python = value if equals else "".join(arguments[position + 1 : position + 2])
+    if python:
+        path = os.path.join(directory, os.path.expanduser(python))
+        return path if os.path.isdir(path) else os.path.dirname(os.path.dirname(path))
+    for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        if environ.get(variable):
+            return os.path.join(directory, environ[variable])
+    folder = directory
+    while True:
+        found = os.path.join(folder, ".venv")
+        if os.path.isfile(f"{found}/pyvenv.cfg") or os.path.isdir(f"{found}/conda-meta"):
+            return found
+        above = os.path.dirname(folder)
+        if above == folder:
+            raise ValueError("no environment")
+        folder = above
+
+
+def _read(folder: str, key: str) -> str:
+    """The content of a state file that is ours alone; raises ``OSError`` or ``ValueError``."""
+    descriptor = os.open(f"{folder}/{key}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | _LINK)
+    try:
+        facts = os.fstat(descriptor)
+        if facts.st_uid != os.geteuid() or facts.st_mode & 0o170022 != 0o100000 or facts.st_size > _MAX_BYTES:
+            raise ValueError("not ours")
+        data = b""
+        while chunk := os.read(descriptor, facts.st_size + 1):
+            data += chunk
+    finally:
+        os.close(descriptor)
+    return data.decode("utf-8", "surrogatepass")
+
+
+def _tell(color: str, told: Sequence[str], *, seconds: float) -> None:
+    if sys.stderr is None:
+        return
+    milliseconds = seconds * 1000
+    spent = f"{milliseconds:.0f}ms" if milliseconds >= 1 else f"{milliseconds:.2f}ms"
+    try:
+        colored = color == "always" or (color == "terminal" and sys.stderr.isatty())
+        begin, end = ("\x1b[2m", "\x1b[0m") if colored else ("", "")
+        for line in told:
+            sys.stderr.write(f"{begin}{line[:-1] + spent if line[-1:] == '%' else line}{end}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):  # who reads no more does not want to hear about it
+        return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""Whole resolutions, remembered for as long as everything that they rest on is as it was.
+
+The key is all that is asked for and of whom; the record tells what else was looked at: pages of indexes, each of which
+must still be fresh by its own word and be the very same, and files of this machine. In doubt nothing is remembered.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import packaging
+
+import miniuv
+from miniuv.backend.variables import variables_digest, whole_environment_digest
+from miniuv.cache.store import Store
+from miniuv.errors import MiniuvError
+from miniuv.index.local import local_path
+from miniuv.index.package_index import PackageIndex
+from miniuv.models.installed import InstalledDistribution
+from miniuv.models.interpreter import Interpreter
+from miniuv.models.request import InstallOptions
+from miniuv.models.requirement import Requirement
+from miniuv.models.resolution import Resolution
+from miniuv.models.source import (
+    ArchiveSource,
+    DirectorySource,
+    DirectSource,
+    GitSource,
+    IndexFile,
+    PinnedGit,
+    PinnedSource,
+)
+from miniuv.project.pyproject import static_metadata
+from miniuv.resolve.gather import Asked
+from miniuv.resolve.resolution_record import resolution_from_record, resolution_to_record
+from miniuv.settings import Settings
+from miniuv.sources.catalog import Catalog
+from miniuv.sources.folder import read_project
+from miniuv.stamps import TICK, holds, newest_time, stamp
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """What a resolution answers."""
+
+    asked: Asked
+    installed: Sequence[InstalledDistribution]
+    options: InstallOptions
+
+
+class Memo:
+    """Remembers for one target; to be made before anything is read for it."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        index: PackageIndex,
+        catalog: Catalog,
+        interpreter: Interpreter,
+        settings: Settings,
+        environ: Mapping[str, str],
+        directory: Path,
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._catalog = catalog
+        self._interpreter = interpreter
+        self._settings = settings
+        self._environ = environ
+        self._directory = directory
+        self._started = time.time_ns()
+
+    def find(self, question: Question) -> Resolution | None:
+        """The resolution that ``question`` led to before, where nothing of what it rested on has changed."""
+        if not self._applies(question):
+            return None
+        match self._store.read_record(self._action(question)):
+            case {
+                "pages": dict(pages),
+                "files": list(files),
+                "environ": None | str() as environ,
+                "resolution": dict(resolution),
+            } if environ in (None, whole_environment_digest(self._environ)):
+                if not all(isinstance(line, str) and holds(line) for line in files):
+                    return None
+                found = resolution_from_record(resolution)
+                if found is None or not self._index.is_unchanged(pages):
+                    return None
+                for candidate in found.candidates.values():
+                    if not isinstance(candidate.source, IndexFile | InstalledDistribution):
+                        self._catalog.asked[candidate.source] = candidate.source
+                return found
+            case _:
+                return None
+
+    def keep(self, question: Question, resolution: Resolution) -> None:
+        """Remember ``resolution``, after everything of it was prepared; where that is not sound, do nothing."""
+        pages = self._index.consulted()
+        if not self._applies(question) or pages is None:
+            return
+        record = resolution_to_record(resolution)
+        sources = [candidate.source for candidate in resolution.candidates.values()]
+        asked = list(self._catalog.asked.values())
+        if record is None or any(pinned not in sources for pinned in asked):
+            return
+        files, builds = [*pages.files], list[str]()
+        for pinned in (*asked, *self._catalog.looked_at):
+            found = self._files_of(pinned)
+            if found is None:
+                return
+            files += found[0]
+            builds += found[1]
+        # What was read may have changed meanwhile, unless it is older; what a build left behind is younger.
+        if newest_time(files) >= self._started - TICK or not all(map(holds, (*files, *builds))):
+            return
+        self._store.write_record(
+            self._action(question),
+            {
+                "pages": dict(pages.bodies),
+                "files": [*dict.fromkeys((*files, *builds))],
+                "environ": whole_environment_digest(self._environ) if builds else None,
+                "resolution": record,
+            },
+        )
+
+    def _applies(self, question: Question) -> bool:
+        options = question.options
+        asks_again = options.upgrade or options.upgrade_packages or options.reinstall or options.reinstall_packages
+        return not (asks_again or self._settings.refresh or self._settings.offline)
+
+    def _files_of(self, pinned: PinnedSource) -> tuple[list[str], list[str]] | None:
+        """What the metadata of ``pinned`` rests on: files, and what a build has looked at; ``None``: it may change."""
+        match pinned:
+            case PinnedGit(commit=commit, requested=requested):
+                return ([], []) if requested is not None and requested.lower() == commit else None
+            case IndexFile(is_wheel=False):
+                return None  # its metadata may come from a build
+            case IndexFile(url=url, hashes=hashes) | ArchiveSource(url=url, hashes=hashes):
+                if url.scheme == "file":
+                    return [stamp(str(local_path(url)))], []
+                return ([], []) if hashes else None
+            case DirectorySource(path=path):
+                return self._files_of_folder(pinned, path)
+
+    def _files_of_folder(self, pinned: DirectorySource, path: Path) -> tuple[list[str], list[str]] | None:
+        files = [stamp(str(path / name)) for name in ("pyproject.toml", "setup.py", "setup.cfg")]
+        try:
+            is_static = static_metadata(read_project(path, title=str(path))) is not None
+        except MiniuvError:
+            return None
+        if is_static:
+            return files, []
+        proof = self._catalog.evidence(pinned)
+        return (files, list(proof)) if proof else None
+
+    def _action(self, question: Question) -> str:
+        interpreter, options, settings = self._interpreter, question.options, self._settings
+        last = [settings.configured_index_url] if settings.configured_index_url else []
+        constraints = sorted(question.asked.constraints.items())
+        key = {
+            "format": _FORMAT,
+            "miniuv": [miniuv.__version__, packaging.__version__],
+            "requirements": [_requirement(each) for each in question.asked.requirements],
+            "constraints": [[name, [_requirement(each) for each in limits]] for name, limits in constraints],
+            "installed": [_installed(each) for each in question.installed],
+            "options": [options.no_deps, options.prereleases, options.no_build, options.require_hashes],
+            "indexes": [
+                settings.no_index,
+                [each.reveal() for each in (*settings.find_links, *settings.extra_index_urls, *last)],
+            ],
+            "python": [interpreter.implementation, str(interpreter.version), str(interpreter.real_executable)],
+            "target": [list(interpreter.tags), sorted(interpreter.markers.items())],
+            "variables": variables_digest(self._environ),
+            "directory": str(self._directory),
+        }
+        text = json.dumps(key, ensure_ascii=True)
+        return f"resolution {hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _requirement(requirement: Requirement) -> list[object]:
+    origin = requirement.origin
+    return [
+        requirement.name,
+        sorted(requirement.extras),
+        str(requirement.specifier),
+        _source(requirement.source),
+        [origin.place, origin.requirer, origin.trusted],
+        sorted(requirement.hashes),
+    ]
+
+
+def _source(source: DirectSource | None) -> list[object]:
+    match source:
+        case None:
+            return []
+        case DirectorySource(path=path, editable=editable):
+            return ["folder", str(path), editable]
+        case ArchiveSource():
+            return ["archive", source.url.reveal(), sorted(source.hashes.items()), source.subdirectory]
+        case GitSource():
+            return ["git", source.repository.reveal(), source.ref, source.subdirectory]
+
+
+def _installed(distribution: InstalledDistribution) -> list[object]:
+    metadata = distribution.metadata
+    origin = distribution.direct_url
+    return [
+        str(distribution.info),
+        metadata.display_name,
+        str(metadata.version),
+        list(metadata.requires_dist),
+        str(metadata.requires_python),
+        sorted(metadata.provides_extra),
+        origin.to_dict() if origin is not None else None,
+        distribution.problem,
+    ]
