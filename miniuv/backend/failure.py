@@ -18,6 +18,7 @@ _SCARCITY = re.compile(
     r"Temporary failure in name resolution|Name or service not known"
 )
 """What a backend prints when it was the machine or the network that failed, not the project."""
+_FULL = re.compile(r"No space left on device|Disk quota exceeded")
 _NEVER_STARTED = 126
 """From here on a status is no verdict of the backend's: it could not be run, or a signal ended it (as in a shell)."""
 
@@ -53,7 +54,10 @@ def hook_failure(cause: Exception, *, hook: str, backend: str, title: str, log: 
     else:
         message = f"`{backend}` gave no usable answer to `{hook}`: {cause}"
     hint = f"its whole output is in `{log.path}`"
-    if missing := _missing_module(lines):
+    if full := next(filter(None, map(_FULL.search, lines)), None):
+        message, lines = f"{message}: {full[0].lower()}", ()  # where it happened in the backend is nobody's fault
+        hint = f"free some space, or choose another folder with `--cache-dir`; {hint}"
+    elif missing := _missing_module(lines):
         hint = f"{missing}; {hint}"
     elif "SIGKILL" in message:
         hint = f"the system ends programs so when memory runs out; {hint}"
