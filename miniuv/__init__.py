@@ -24,6 +24,7 @@ Room                  Layer  One line
 ``project``           5      ``pyproject.toml``, requirement files, core metadata to facts; pure
 ``archive``           5      Validating zip and tar readers
 ``cache``             4      Layout, locks, leases, jobs done once
+``workers``           3      Forked copies of this process that each do one piece of work at a time
 ``process``           3      The injected ``Runner``; the only place that imports ``subprocess``
 ``settings``          3      Every setting, resolved once into one frozen object
 ``reporter``          2      ``Reporter``: events as no-op methods; every room above may tell it things
@@ -31,6 +32,7 @@ Room                  Layer  One line
 ``state``             1      The state file of an environment, which the fast exit reads
 ``errors``            0      ``MiniuvError`` and its tree
 ``stamps``            0      What a file was like, in one line, and whether it still is so
+``values``            0      Classes of values, as ``dataclasses`` makes them, in a small part of the time
 ====================  =====  ================================================================================
 """
 

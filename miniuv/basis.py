@@ -12,6 +12,7 @@ from pathlib import Path
 
 import miniuv
 from miniuv import state
+from miniuv.environment.places import WORK_FOLDER
 from miniuv.index.local import local_path
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.outcome import Basis
@@ -87,12 +88,12 @@ def write_state(basis: Basis, *, key: str, color: str, told: Sequence[str], star
     if newest_time(basis.inputs) >= started - TICK or not all(map(holds, (*basis.inputs, *basis.builds))):
         return
     prefix = basis.interpreter.prefix
-    places = [str(prefix), *([basis.target] if basis.target else [])]
+    places = [str(prefix), str(prefix / WORK_FOLDER), *([basis.target] if basis.target else [])]
     with contextlib.suppress(OSError):
         folder = prefix / state.FOLDER
         folder.mkdir(mode=0o700, exist_ok=True)
         taken = settled(lambda: [*map(stamp, places), *_environment(basis.interpreter)])
-        if taken is None or tuple(taken[len(places) :]) != basis.environment or os.path.lexists(prefix / ".miniuv"):
+        if taken is None or tuple(taken[len(places) :]) != basis.environment or os.path.lexists(prefix / WORK_FOLDER):
             return
         lines = dict.fromkeys((*taken, *basis.inputs, *basis.builds))
         content = state.render(inode=folder.stat().st_ino, color=color, told=told, stamps=[*lines])

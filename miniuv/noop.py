@@ -11,7 +11,7 @@ import os
 import sys
 import time
 
-from miniuv import state
+from miniuv import __version__, state
 from miniuv.stamps import holds
 
 TYPE_CHECKING = False  # `typing` and `collections.abc` take longer than all that is done here
@@ -29,6 +29,8 @@ def main() -> Never:
     arguments = sys.argv[1:]
     if "install" in arguments and (told := standing(arguments, os.environ)) is not None:
         _tell(*told, seconds=time.perf_counter() - began)
+        os._exit(0)
+    if arguments in (["--version"], ["-V"]) and _print(f"miniuv {__version__}"):
         os._exit(0)
     from miniuv.cli.entry import main as run
 
@@ -92,6 +94,17 @@ def _read(folder: str, key: str) -> str:
     finally:
         os.close(descriptor)
     return data.decode("utf-8", "surrogatepass")
+
+
+def _print(text: str) -> bool:
+    """``False`` where it cannot be written, about which there is something to say."""
+    if sys.stdout is None:
+        return False
+    try:
+        os.write(sys.stdout.fileno(), f"{text}\n".encode())
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _tell(color: str, told: Sequence[str], *, seconds: float) -> None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 
 from miniuv.basis import environment_stamps, make_basis
 from miniuv.environment.consistency import new_problems
 from miniuv.environment.installed import fingerprint, installed_distributions
+from miniuv.install.bytecode import Bytecode
+from miniuv.install.recovery import is_recovery_due, recover, tell_of_pending
 from miniuv.install.stage import staged_plan
 from miniuv.install.transaction import apply_plan, commit_plan
+from miniuv.install.unchanged import changed_only
 from miniuv.models.installed import InstalledDistribution
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.outcome import Outcome
@@ -16,6 +18,7 @@ from miniuv.models.plan import Plan, PlannedRemoval
 from miniuv.models.request import InstallOptions, InstallRequest, TargetRequest
 from miniuv.reporter import Reporter, counted
 from miniuv.resolve.gather import Asked, names_of, read_inputs, with_file_options
+from miniuv.values import replace
 from miniuv.workshop import Session, Workshop
 
 
@@ -32,6 +35,12 @@ def install(request: InstallRequest, session: Session) -> Outcome:
             reporter.warning(warning)
     options = with_file_options(options, inputs.files)
     options = replace(options, require_hashes=options.require_hashes or session.settings.require_hashes)
+    if options.dry_run:
+        tell_of_pending(interpreter, reporter=reporter)
+    elif is_recovery_due(interpreter):
+        with session.environment_lock(interpreter):
+            recover(interpreter, reporter=reporter)
+    bytecode = Bytecode(store=session.store, interpreter=interpreter, runner=session.runner, reporter=reporter)
     asked: Asked | None = None
     with Workshop.open(session, interpreter, options, inputs) as workshop:
         while True:
@@ -43,12 +52,19 @@ def install(request: InstallRequest, session: Session) -> Outcome:
                 step.count = len(outcome.resolution.candidates) if outcome.resolution else 0
             if options.dry_run or outcome.plan.is_empty:
                 break
-            prepared = workshop.prepare(outcome.plan)
+            with counted(reporter, "prepare") as step:
+                prepared = workshop.prepare(outcome.plan)
+                plan, prepared = changed_only(outcome.plan, prepared, interpreter=interpreter, options=options)
+                outcome = replace(outcome, plan=plan)
+                step.count = len(prepared)
+            if plan.is_empty:
+                break
             with (
                 staged_plan(
                     prepared,
                     interpreter=interpreter,
                     compile_modules=options.compile_bytecode,
+                    bytecode=bytecode,
                     link_mode=session.settings.link_mode,
                     runner=session.runner,
                     reporter=reporter,
@@ -56,6 +72,7 @@ def install(request: InstallRequest, session: Session) -> Outcome:
                 ) as staged,
                 session.environment_lock(interpreter),
             ):
+                recover(interpreter, reporter=reporter)
                 # Another run that came first has changed what the plan was made for: each turn of this loop
                 # means that somebody else's transaction was committed.
                 committed = fingerprint(interpreter) == seen
@@ -94,6 +111,7 @@ def uninstall(
     inputs = read_inputs(request, constraint_files=(), environ=session.environ, fetch=session.fetch)
     wanted = names_of(inputs, interpreter=interpreter, directory=session.directory)
     with nullcontext() if dry_run else session.environment_lock(interpreter):
+        (tell_of_pending if dry_run else recover)(interpreter, reporter=session.reporter)
         installed = installed_distributions(interpreter, reporter=session.reporter)
         for name in sorted(wanted - {distribution.name for distribution in installed}):
             session.reporter.warning(f"`{name}` is not installed, so it is not removed")

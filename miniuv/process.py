@@ -9,11 +9,11 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
 from miniuv.errors import Interrupted
+from miniuv.values import dataclass
 
 _LEASH_SECONDS = 10.0
 """How long a supervisor may take to end what it supervises."""

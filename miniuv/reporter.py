@@ -5,8 +5,9 @@ The engine never prints. ``report/`` turns these events into lines and a live st
 """
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from miniuv.values import dataclass
 
 if TYPE_CHECKING:
     from miniuv.models.interpreter import Interpreter

@@ -1,8 +1,7 @@
 """Where the things are put together: one session for a command, one workshop for a target."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from miniuv.archive.intact import DamagedWheelError
@@ -11,7 +10,7 @@ from miniuv.cache.failures import Failures
 from miniuv.cache.jobs import JobRunner, Permit
 from miniuv.cache.store import Store
 from miniuv.environment.interpreters import Interpreters
-from miniuv.errors import OfflineError, PackageIndexError
+from miniuv.errors import CacheError, OfflineError, PackageIndexError
 from miniuv.git.repositories import GitRepositories
 from miniuv.index.client import HttpClient
 from miniuv.index.package_index import PackageIndex
@@ -27,7 +26,7 @@ from miniuv.plan import make_plan
 from miniuv.prepare.wheels import prepare
 from miniuv.process import SubprocessRunner
 from miniuv.project.requirement_file import MAX_BYTES, RequirementFile
-from miniuv.reporter import Reporter, counted
+from miniuv.reporter import Reporter
 from miniuv.resolve.finder import Finder
 from miniuv.resolve.gather import Asked, Inputs, ask, ask_for_build
 from miniuv.resolve.memo import Memo, Question
@@ -38,8 +37,11 @@ from miniuv.sources.built import BuiltWheels
 from miniuv.sources.catalog import Catalog
 from miniuv.sources.directory import Directories
 from miniuv.sources.git import GitSources
+from miniuv.sources.once import Once
 from miniuv.sources.reuse import Reuse, Wish
-from miniuv.sources.wheels import Wheels
+from miniuv.sources.wheels import Wheels, unpacking
+from miniuv.values import dataclass, replace
+from miniuv.workers import Workers
 
 _ATTEMPTS = 3
 
@@ -142,7 +144,8 @@ class Workshop:
         """With what requirement files say of indexes."""
         store, jobs, reporter = session.store, session.jobs, session.reporter
         index = PackageIndex(settings=settings, client=http, store=store, jobs=jobs, reporter=reporter)
-        wheels = self._wheels = Wheels(store=store, jobs=jobs, reporter=reporter)
+        self.workers = Workers(unpacking)
+        wheels = self._wheels = Wheels(store=store, jobs=jobs, reporter=reporter, workers=self.workers)
         builder = self.builder = Builder(
             store=store,
             jobs=jobs,
@@ -176,7 +179,11 @@ class Workshop:
         self.catalog = Catalog(
             archives=Archives(index=index, store=store, wheels=wheels, built=self.built, interpreter=interpreter),
             directories=Directories(store=store, jobs=jobs, builder=builder, wheels=wheels, reuse=reuse),
-            git=GitSources(repositories=repositories, built=self.built),
+            git=GitSources(
+                repositories=repositories,
+                built=self.built,
+                builds_all=not options.dry_run,
+            ),
         )
         self._finder = Finder(
             index=index, interpreter=interpreter, no_build=options.no_build, prereleases=options.prereleases
@@ -190,8 +197,10 @@ class Workshop:
             settings=settings,
             environ=session.environ,
             directory=session.directory,
+            refresh=session.settings.refresh,
         )
         self._answered: tuple[Question, Resolution] | None = None
+        self._provided = Once(self._provide, label=lambda _: "", holds=self._are_held, check_free=jobs.check_free)
 
     @classmethod
     @contextmanager
@@ -203,7 +212,7 @@ class Workshop:
         settings = replace(settings, refresh=settings.refresh or options.upgrade)
         with HttpClient(settings, environ=session.environ, reporter=session.reporter) as http:
             workshop = cls(session, interpreter, options, settings=settings, http=http)
-            with workshop.builder, workshop.built:
+            with workshop.builder, workshop.built, workshop.workers:
                 yield workshop
 
     def ask(self, inputs: Inputs) -> Asked:
@@ -221,6 +230,9 @@ class Workshop:
         question = Question(asked=asked, installed=installed, options=options)
         resolution = self._memo.find(question)
         if resolution is None:
+            with suppress(CacheError):  # a full disk may have no lease to give, and nothing may have to be written
+                self._session.store.guards()  # our lease, which the workers shall hold too, is made when it is needed
+                self.workers.start()
             resolution = self._resolve(asked, self._finder, installed, options, cancel=self._session.cancel)
             self._answered = question, resolution
         return Outcome(plan=make_plan(resolution, installed, options), resolution=resolution, dry_run=options.dry_run)
@@ -232,15 +244,14 @@ class Workshop:
 
     def prepare(self, plan: Plan) -> tuple[PreparedWheel, ...]:
         """Fetch, build and unpack everything that ``plan`` installs; what proves damaged in the cache is made anew."""
-        with counted(self._session.reporter, "prepare", len(plan.installs)):
-            for attempt in range(1, _ATTEMPTS + 1):
-                prepared = prepare(plan, catalog=self.catalog, cancel=self._session.cancel)
-                try:
-                    self._wheels.verify(each.wheel for each in prepared)
-                    break
-                except DamagedWheelError:
-                    if attempt == _ATTEMPTS:
-                        raise
+        for attempt in range(1, _ATTEMPTS + 1):
+            prepared = prepare(plan, catalog=self.catalog, cancel=self._session.cancel)
+            try:
+                self._wheels.verify(each.wheel for each in prepared)
+                break
+            except DamagedWheelError:
+                if attempt == _ATTEMPTS:
+                    raise
         return prepared
 
     def provide(self, requirements: Sequence[str], *, interpreter: Interpreter) -> tuple[UnpackedWheel, ...]:
@@ -248,10 +259,17 @@ class Workshop:
 
         A failure ends nothing but itself: whoever asked for the build cancels the rest when he hears of it.
         """
-        asked = ask_for_build(requirements, interpreter=interpreter, directory=self._session.directory)
+        assert interpreter == self._interpreter, "what is built is built for the target"
+        return self._provided(tuple(requirements))
+
+    def _provide(self, requirements: tuple[str, ...]) -> tuple[UnpackedWheel, ...]:
+        asked = ask_for_build(requirements, interpreter=self._interpreter, directory=self._session.directory)
         resolution = self._resolve(asked, self._build_finder, (), InstallOptions())
         plan = make_plan(resolution, (), InstallOptions())
         return tuple(each.wheel for each in prepare(plan, catalog=self.catalog))
+
+    def _are_held(self, wheels: Sequence[UnpackedWheel]) -> bool:
+        return all(self._wheels.holds(wheel) for wheel in wheels)
 
     def _resolve(
         self,

@@ -402,6 +402,12 @@ def test_a_state_file_of_somebody_else_is_ignored(world: World) -> None:
     shutil.rmtree(world.folder / ".venv" / state.FOLDER)
 
 
+def test_a_state_file_says_that_no_change_was_under_way(world: World) -> None:
+    (file, *_) = states(world)
+
+    assert f"-  {world.folder / '.venv' / '.miniuv'}" in file.read_text().splitlines()
+
+
 def test_a_copied_state_folder_is_ignored(world: World) -> None:
     folder = world.folder / ".venv" / state.FOLDER
     folder.rename(world.folder / "aside")

@@ -8,13 +8,13 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from miniuv.cache.trouble import refuse_scarcity
 from miniuv.errors import CacheError
 from miniuv.models.wheel import UnpackedWheel, WheelFile
+from miniuv.values import dataclass
 
 _PLAIN, _PROGRAM = 0o100644, 0o100755
 """The modes of regular files in the cache."""

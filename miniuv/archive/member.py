@@ -1,9 +1,9 @@
 """Names of archive members: what may become a path below a folder of ours, and what may not."""
 
 import unicodedata
-from dataclasses import dataclass, field
 
 from miniuv.errors import ArchiveError
+from miniuv.values import dataclass, field
 
 MAX_ENTRIES = 200_000
 MAX_TOTAL_BYTES = 16 * 2**30

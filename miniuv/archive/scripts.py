@@ -3,11 +3,11 @@
 import os
 import re
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 
 from miniuv.archive.member import shown
 from miniuv.errors import ArchiveError
+from miniuv.values import dataclass
 
 _NAME = re.compile(r"[\w.\-+ ]*[\w]", re.ASCII)
 _INTERPRETER = re.compile(r"(python|pythonw|pypy)(\d+(\.\d+)*)?t?(\.exe)?", re.IGNORECASE)

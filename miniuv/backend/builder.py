@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +28,7 @@ from miniuv.process import Runner
 from miniuv.project.core_metadata import parse_metadata
 from miniuv.project.pyproject import Pyproject
 from miniuv.reporter import Reporter, activity
+from miniuv.values import replace
 
 _ATTEMPTS = 3
 

@@ -4,7 +4,6 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +14,7 @@ from miniuv.backend.trace import TRACER, traced
 from miniuv.backend.warm import HookCall, WarmRunners
 from miniuv.errors import BackendError, BuildError, MiniuvError
 from miniuv.process import Runner
+from miniuv.values import dataclass
 
 if TYPE_CHECKING:
     from build import ProjectBuilder

@@ -9,7 +9,6 @@ import json
 import os
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -17,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 from miniuv.cache.store import Store
 from miniuv.errors import CacheError
+from miniuv.values import dataclass
 
 _FORMAT = 1
 _STANDARD_BUT_NOT_HARMLESS = frozenset(

@@ -1,8 +1,9 @@
 """What a traced hook has looked at: the reports that ``_trace.py`` writes, read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from miniuv.values import dataclass
 
 TRACER = Path(__file__).with_name("_trace.py")
 

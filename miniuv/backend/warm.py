@@ -10,13 +10,13 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from miniuv.backend.preload import LearnedModules, has_module_named, read_imported
 from miniuv.errors import MiniuvError
 from miniuv.process import Runner
+from miniuv.values import dataclass
 
 _SCRIPT = Path(__file__).with_name("_warm_runner.py")
 _NEEDED = frozenset({"ctypes", "fcntl", "resource", "select", "signal", "struct", "threading", "typing"})

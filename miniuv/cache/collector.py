@@ -34,7 +34,6 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from miniuv.cache.exchange import UNSUPPORTED, exchange
@@ -47,6 +46,7 @@ from miniuv.cache.retention import LED_TO, Selection
 from miniuv.cache.trouble import FULL, cache_trouble, is_out_of_space
 from miniuv.cache.usage import is_there
 from miniuv.errors import CacheError
+from miniuv.values import dataclass, field
 
 Choose = Callable[[Mapping[str, tuple[Pinner, ...]]], Selection]
 """Is given the pins of all leases, by ``<kind>/<key>``."""

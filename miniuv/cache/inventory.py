@@ -6,12 +6,12 @@ import re
 import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from miniuv.cache.layout import ENTRY_KINDS, EntryKind, Layout, is_key
 from miniuv.cache.names import distributions_in, project_of, read_action
 from miniuv.cache.usage import born, last_used
+from miniuv.values import dataclass
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 

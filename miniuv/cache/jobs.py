@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Generic, Literal, TypeVar, cast
@@ -25,6 +24,7 @@ from miniuv.cache.waits import STALLED_AFTER, ExplainedWait, StallWatch
 from miniuv.errors import Interrupted, LockOrderError, MiniuvError
 from miniuv.models.url import redact
 from miniuv.reporter import Reporter
+from miniuv.values import dataclass
 
 Permit = Literal["fetch", "download", "build", "free"]
 

@@ -3,14 +3,14 @@
 import os
 import re
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from miniuv.cache.trouble import cache_trouble
 from miniuv.errors import CacheError
+from miniuv.values import dataclass
 
-EntryKind = Literal["blobs", "unpacked", "git-databases", "checkouts", "build-environments", "http"]
+EntryKind = Literal["blobs", "unpacked", "git-databases", "checkouts", "build-environments", "http", "bytecode"]
 
 ENTRY_KINDS: tuple[EntryKind, ...] = get_args(EntryKind)
 VERSION = "v1"

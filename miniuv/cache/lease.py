@@ -13,13 +13,13 @@ import stat
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from miniuv.cache.layout import Layout
 from miniuv.cache.lock_file import LockFile
 from miniuv.cache.owner import Owner, host_name, read_owner
 from miniuv.errors import CacheError
+from miniuv.values import dataclass
 
 _FOREIGN_AGE = 7 * 24 * 3600.0
 _ATTEMPTS = 100

@@ -3,11 +3,11 @@
 import hashlib
 import os
 import re
-from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
 from miniuv.errors import CacheError, LockOrderError
+from miniuv.values import dataclass
 
 DEFECT = "this is a defect of miniuv; please report it"
 

@@ -3,12 +3,12 @@
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from miniuv.cache.layout import Layout
 from miniuv.cache.owner import KernelLocks, Owner, command_of, kernel_locks, living_holders, quiet_for, read_owner
+from miniuv.values import dataclass
 
 Presence = Literal["alive", "stopped", "gone", "unknown"]
 

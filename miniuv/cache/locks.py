@@ -25,7 +25,6 @@ import os
 import stat
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -40,6 +39,7 @@ from miniuv.cache.trouble import FULL, cache_error
 from miniuv.cache.waits import ExplainedWait, Journal
 from miniuv.errors import LockOrderError, TargetError
 from miniuv.reporter import Reporter
+from miniuv.values import replace
 
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK})
 

@@ -2,10 +2,11 @@
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
+
+from miniuv.values import dataclass
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+")
 _SUFFIXES = (".metadata", ".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".zip")
@@ -50,8 +51,8 @@ def read_action(path: Path) -> Action | None:
 
 
 def distributions_in(entry: Path, kind: str) -> tuple[str, ...]:
-    """The distributions, as ``name version``, that an unpacked wheel or a build environment consists of."""
-    if kind == "unpacked":
+    """The distributions, as ``name version``, that an unpacked wheel, its bytecode or a build environment is of."""
+    if kind in ("unpacked", "bytecode"):
         pattern = "tree/*.dist-info"
     elif kind == "build-environments":
         pattern = "lib/*/site-packages/*.dist-info"

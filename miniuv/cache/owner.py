@@ -10,13 +10,13 @@ import shlex
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from miniuv.cache.boot import boot_id
 from miniuv.models.url import redact
+from miniuv.values import dataclass
 
 RECORD_LIMIT = 512
 _COMMAND_LIMIT = 160
@@ -65,16 +65,15 @@ class Owner:
             owner = cls(**value)
         except (ValueError, TypeError):
             return None
-        expected = {field.name: field.type for field in fields(cls)}
         good = all(
-            isinstance(getattr(owner, name), (int, float) if kind is float else kind)  # type: ignore[arg-type]
-            for name, kind in expected.items()
+            isinstance(getattr(owner, name), (int, float) if kind is float else kind)
+            for name, kind in cls.__annotations__.items()
         )
         return owner if good else None
 
     def encode(self) -> bytes:
         """One line of at most ``RECORD_LIMIT`` bytes."""
-        value = asdict(self)
+        value = {name: getattr(self, name) for name in self.__annotations__}
         line = json.dumps(value, separators=(",", ":")).encode()
         while len(line) >= RECORD_LIMIT and (value["command"] or value["step"]):
             longest = max("command", "step", key=lambda name: len(json.dumps(value[name])))

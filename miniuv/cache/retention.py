@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
 
 from miniuv.cache.inventory import Inventory, StoredEntry, StoredLog, StoredRecord, total
 from miniuv.cache.layout import EntryKind
+from miniuv.values import dataclass, replace
 
 LED_TO: frozenset[EntryKind] = frozenset({"blobs", "unpacked", "http"})
 """The kinds of entries that records name."""

@@ -101,6 +101,7 @@ def _checks(cache: "OpenCache", context: Context) -> "Mapping[EntryKind, Check]"
         "git-databases": check_database,
         "checkouts": check_seal,
         "build-environments": check_seal,
+        "bytecode": _check_wheel,
     }
 
 
@@ -121,7 +122,7 @@ def _check_wheel(entry: Path) -> str | None:
     from miniuv.archive.manifest import load_unpacked
 
     wheel = load_unpacked(entry)
-    if wheel is None or wheel.digest != entry.name:
+    if wheel is None or wheel.digest != entry.name.partition("-")[0]:
         return "its MANIFEST is missing or makes no sense"
     damaged = examine(wheel, content=True).damaged
     if not damaged:

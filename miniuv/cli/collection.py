@@ -4,12 +4,12 @@ import argparse
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from miniuv.cli.context import Context
 from miniuv.errors import CacheError
+from miniuv.values import dataclass
 
 if TYPE_CHECKING:
     from miniuv.cache.collector import Collection

@@ -2,10 +2,10 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Never, Protocol, TextIO, cast
 
 from miniuv.errors import UsageError
+from miniuv.values import dataclass
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite

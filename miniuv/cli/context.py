@@ -4,13 +4,13 @@ import argparse
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from miniuv.errors import CacheError, SettingsError, UsageError
 from miniuv.report.style import Style, wants_color
 from miniuv.report.terminal import TerminalReporter
+from miniuv.values import dataclass
 
 if TYPE_CHECKING:
     from miniuv.environment.interpreters import Interpreters

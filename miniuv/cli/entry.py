@@ -1,5 +1,6 @@
 """The console script: from ``sys.argv`` to an exit code."""
 
+import gc
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ _BEFORE_THE_COMMAND = {"--color": 1, "--cache-dir": 1} | dict.fromkeys(
 
 def main() -> Never:
     """Run the command that ``sys.argv`` names, and exit."""
+    gc.set_threshold(_ALLOCATIONS_UNSEEN)
     _end_on_signals()
     stdout, stderr = _usable(sys.stdout), _usable(sys.stderr)
     code = run(sys.argv[1:], environ=os.environ, stdout=stdout, stderr=stderr)
@@ -64,6 +66,9 @@ class _Ended(BaseException):
         super().__init__(number)
         self.signal = number
 
+
+_ALLOCATIONS_UNSEEN = 50_000
+"""Between two looks for garbage in circles: a command makes little of it, and to look takes a tenth of a quick one."""
 
 _PATIENCE = 5.0
 """Seconds after the first signal in which the next ones are not heard."""

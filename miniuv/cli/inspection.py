@@ -29,13 +29,29 @@ def look_for_listed(arguments: argparse.Namespace, context: Context) -> list[Ins
 
 
 def look(
-    arguments: argparse.Namespace, context: Context, *, requirements: bool = True
+    arguments: argparse.Namespace, context: Context, *, requirements: bool = True, recovers: bool = False
 ) -> tuple[Interpreter, tuple[InstalledDistribution, ...]]:
-    """The target and what is installed there; see ``installed_distributions`` for ``requirements``."""
+    """The target and what is installed there; see ``installed_distributions`` for ``requirements``.
+
+    ``recovers``: a change that was cut short is finished first; else it is told of.
+    """
     from miniuv.environment.installed import installed_distributions
+    from miniuv.environment.places import is_change_pending
 
     with context.interpreters(arguments) as interpreters:
         interpreter = interpreters.target(target_request(arguments), directory=context.directory, change=False)
         context.reporter.targeted(interpreter)
+        if is_change_pending(interpreter.scheme.data):
+            _settle(arguments, context, interpreter, recovers=recovers)
         installed = installed_distributions(interpreter, reporter=context.reporter, requirements=requirements)
         return interpreter, installed
+
+
+def _settle(arguments: argparse.Namespace, context: Context, interpreter: Interpreter, *, recovers: bool) -> None:
+    from miniuv.install.recovery import recover, tell_of_pending
+
+    if recovers:
+        with context.session(arguments) as session, session.environment_lock(interpreter):
+            recover(interpreter, reporter=context.reporter)
+    else:
+        tell_of_pending(interpreter, reporter=context.reporter)

@@ -13,10 +13,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """See ``Command``: 1 where something does not fit."""
+    """See ``Command``: 1 where something does not fit. A change that was cut short is finished first."""
     from miniuv.environment.consistency import problems
 
-    interpreter, installed = look(arguments, context)
+    interpreter, installed = look(arguments, context, recovers=True)
     found = problems(installed, interpreter)
     for problem in found:
         context.write(problem)

@@ -2,11 +2,16 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from miniuv.errors import TargetError
 from miniuv.models.interpreter import Interpreter
+from miniuv.values import dataclass
+
+WORK_FOLDER = ".miniuv"
+"""In an environment: where its changes are made ready."""
+JOURNALS = ("journal.undo", "journal")
+"""In the work folder: of a change that is to be taken back, and of one that is to be made."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +47,11 @@ def active_environment(environ: Mapping[str, str], directory: Path) -> Place | N
         if is_environment_folder(parent / ".venv"):
             return Place(folder=parent / ".venv", found_by=".venv")
     return None
+
+
+def is_change_pending(data: Path) -> bool:
+    """Whether a change was cut short of the environment whose scheme has ``data``."""
+    return any(os.path.lexists(data / WORK_FOLDER / name) for name in JOURNALS)
 
 
 def environment_executable(folder: Path, *, named: str) -> Path:

@@ -45,6 +45,8 @@ _SETTINGS = (
     "core.sparseCheckout=false",
     "submodule.recurse=false",
 )
+_CONFIGURED = r"^(core\.sshcommand|http\.(.*\.)?lowspeed(limit|time)|url\..*\.insteadof)$"
+"""What of the user's settings decides what git is told."""
 
 
 class Git:
@@ -56,6 +58,7 @@ class Git:
         self._directory = directory
         self._guard = threading.Lock()
         self._environment: dict[str, str] | None = None
+        self._rewrites: tuple[tuple[str, str], ...] = ()
 
     def run(
         self,
@@ -65,6 +68,7 @@ class Git:
         worktree: Path | None = None,
         protocols: Sequence[str] = (),
         settings: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
         on_line: Callable[[str], None] | None = None,
         timeout: float | None = None,
     ) -> bytes:
@@ -73,7 +77,7 @@ class Git:
         ``protocols`` are the transports that may be used: none for a local command. ``settings`` may hold
         secrets: they go through the environment, where other users cannot read them.
         """
-        completed = self._complete(arguments, repository, worktree, protocols, settings or {}, on_line, timeout)
+        completed = self._complete(arguments, repository, worktree, protocols, settings or {}, stdin, on_line, timeout)
         if completed.returncode != 0:
             raise explain(
                 what,
@@ -91,6 +95,7 @@ class Git:
         worktree: Path | None,
         protocols: Sequence[str],
         settings: Mapping[str, str],
+        stdin: bytes,
         on_line: Callable[[str], None] | None,
         timeout: float | None,
     ) -> Completed:
@@ -102,8 +107,22 @@ class Git:
             environment["GIT_WORK_TREE"] = str(worktree)
         options = [part for setting in _SETTINGS for part in ("-c", setting)]
         return self._start(
-            [*options, *arguments], environment, cwd=worktree or self._directory, on_line=on_line, timeout=timeout
+            [*options, *arguments],
+            environment,
+            cwd=worktree or self._directory,
+            stdin=stdin,
+            on_line=on_line,
+            timeout=timeout,
         )
+
+    def rewritten(self, address: str) -> str:
+        """Return where the user's ``url.<base>.insteadOf`` lead ``address``: the longest beginning that fits counts."""
+        self._prepared()
+        fitting = [(len(begin), base) for begin, base in self._rewrites if address.startswith(begin)]
+        if not fitting:
+            return address
+        length, base = max(fitting, key=lambda each: each[0])
+        return base + address[length:]
 
     def _prepared(self) -> dict[str, str]:
         """Make the environment, once; the first call checks that there is a git and that it is new enough."""
@@ -112,10 +131,11 @@ class Git:
                 environment = clean_environment(self._environ, directory=self._directory)
                 self._check_version(environment)
                 configured = self._start(
-                    ["config", "-z", "--get-regexp", r"^(core\.sshcommand|http\.(.*\.)?lowspeed(limit|time))$"],
+                    ["config", "-z", "--get-regexp", _CONFIGURED],
                     environment,
-                )
-                self._environment = with_patience(environment, configured=configured.stdout.decode("utf-8", "replace"))
+                ).stdout.decode("utf-8", "surrogateescape")
+                self._rewrites = parse_rewrites(configured)
+                self._environment = with_patience(environment, configured=configured)
             return self._environment
 
     def _check_version(self, environment: Mapping[str, str]) -> None:
@@ -136,6 +156,7 @@ class Git:
         environment: Mapping[str, str],
         *,
         cwd: Path | None = None,
+        stdin: bytes = b"",
         on_line: Callable[[str], None] | None = None,
         timeout: float | None = None,
     ) -> Completed:
@@ -152,6 +173,7 @@ class Git:
                 [program, *arguments],
                 cwd=cwd or self._directory,
                 environment=environment,
+                stdin=stdin,
                 on_line=on_line,
                 timeout=timeout,
             )
@@ -195,6 +217,18 @@ def with_patience(environment: Mapping[str, str], *, configured: str) -> dict[st
         patient.setdefault("GIT_HTTP_LOW_SPEED_LIMIT", "1")
         patient.setdefault("GIT_HTTP_LOW_SPEED_TIME", "60")
     return patient
+
+
+def parse_rewrites(configured: str) -> tuple[tuple[str, str], ...]:
+    """Return every ``url.<base>.insteadOf`` in the output of ``git config -z``: the beginning, and what replaces it."""
+    rewrites = []
+    for entry in configured.split("\0"):
+        key, _, begin = entry.partition("\n")
+        section, _, rest = key.partition(".")
+        base, _, name = rest.rpartition(".")
+        if section.lower() == "url" and name.lower() == "insteadof" and begin:
+            rewrites.append((begin, base))
+    return tuple(rewrites)
 
 
 def with_settings(environment: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:

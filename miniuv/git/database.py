@@ -9,7 +9,6 @@ that anybody believes. Two writers at once can only lose each other's note of wh
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from miniuv.cache.boot import boot_id
@@ -17,12 +16,14 @@ from miniuv.cache.trouble import refuse_scarcity
 from miniuv.git.command import Git
 from miniuv.git.failures import GitCommandError
 from miniuv.git.refs import Listing, Tag, packed_refs, parse_packed_refs
+from miniuv.values import dataclass
 
 KEPT = "refs/miniuv/"
 """References of ours: ``refs/miniuv/<commit>`` for every commit that was fetched, with its whole history."""
 
 _HASHED = frozenset({".pack", ".idx", ".rev"})
 _CHUNK = 1 << 20
+_KINDS = frozenset({"commit", "tag", "tree", "blob"})
 _BOOT = "boot"
 _LAST_SUFFIX = ".idx"
 """git believes a pack from the moment on when its index is there."""
@@ -83,6 +84,15 @@ class Database:
         except GitCommandError:
             return None
 
+    def kinds_of(self, *names: str) -> list[tuple[str, str] | None]:
+        """Return object and kind of each of ``names``, in one question; ``None`` where there is no such object."""
+        if not names:
+            return []
+        text = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
+        answer = self._ask("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=text)
+        words = [line.split(" ") for line in answer.decode("utf-8", "surrogateescape").split("\n")]
+        return [(each[0], each[1]) if each[1:] and each[1] in _KINDS else None for each in words[:-1]]
+
     def commits_beginning(self, prefix: str) -> list[str]:
         """Return the commits whose id begins with ``prefix``."""
         ids = self._ask("rev-parse", f"--disambiguate={prefix}").decode().split()
@@ -135,14 +145,19 @@ class Database:
         written.write_text(boot_id(), encoding="ascii")
         written.replace(self.path / _BOOT)
 
-    def absorb(self, fetched: Path, *, staging: Path) -> None:
-        """Move the packs of the private repository ``fetched`` in, then note its tags and the commits it kept.
+    def fetched_refs(self) -> dict[str, str]:
+        """Return the references that a fetch into this repository has left, in a file each or packed."""
+        refs = {name: identifier for name, (identifier, _) in self._refs().items()}
+        for file in (self.path / "refs").rglob("*"):
+            if not file.is_dir():
+                refs[file.relative_to(self.path).as_posix()] = file.read_text(encoding="ascii").strip()
+        return refs
+
+    def absorb(self, fetched: Path, listing: Listing, *, staging: Path) -> None:
+        """Move the packs of the private repository ``fetched`` in, then note the tags and commits of ``listing``.
 
         ``staging`` is a private folder on the same file system. A tag that the fetch did not see is forgotten.
         """
-        listing = Listing.parse(
-            self.git.run("show-ref", "--dereference", what="list what was fetched", repository=fetched)
-        )
         refs = {name: ids for name, ids in self._refs().items() if name.startswith(KEPT)}
         commits = {identifier for name, identifier in listing.refs.items() if name.startswith(KEPT)}
         refs |= {f"{KEPT}{commit}": (commit, None) for commit in commits}
@@ -162,8 +177,8 @@ class Database:
         except OSError:
             return {}
 
-    def _ask(self, *arguments: str) -> bytes:
-        return self.git.run(*arguments, what=f"read `{self.path}`", repository=self.path)
+    def _ask(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        return self.git.run(*arguments, what=f"read `{self.path}`", repository=self.path, stdin=stdin)
 
 
 def _ends_with_its_hash(path: Path, algorithm: str) -> bool:

@@ -5,7 +5,6 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from miniuv.cache.boot import UNKNOWN, boot_id
@@ -20,8 +19,10 @@ from miniuv.git.disk import writing
 from miniuv.git.failures import GitCommandError
 from miniuv.git.refs import Listing, Tag
 from miniuv.git.remote import Remote
+from miniuv.git.submodules import GITMODULES
 from miniuv.git.transport import Transport
 from miniuv.reporter import Reporter
+from miniuv.values import dataclass
 
 _DATABASES: EntryKind = "git-databases"
 _EVERYTHING = ("+refs/heads/*:refs/miniuv/heads/*", "+refs/tags/*:refs/tags/*")
@@ -64,6 +65,7 @@ class Fetcher:
         self._listings: dict[str, Listing] = {}
         self._asked: set[tuple[str, object]] = set()
         """What this run has fetched, by database."""
+        self._alone: set[tuple[str, str]] = set()
 
     def listing(self, remote: Remote) -> Listing:
         """Return all references of ``remote``, asked for once per run; offline: as last asked for."""
@@ -258,10 +260,27 @@ class Fetcher:
         if any((private.path / "objects").glob("??/*")):
             # A host that only serves files hands out single objects too; the database takes packs.
             self._git.run("repack", "-a", "-d", "-l", "-q", what="pack what was fetched", repository=private.path)
-        if commit is not None and (kind := private.kind_of(commit)) != "commit":
-            raise _not_a_commit(remote, commit, kind)
+        refs = private.fetched_refs()
+        tags = [name for name in sorted(refs) if name.startswith("refs/tags/")]
+        asked = [f"{commit}^{{object}}", f"{commit}:{GITMODULES}"] if commit is not None else []
+        kinds = private.kinds_of(*asked, *(f"{name}^{{}}" for name in tags))
+        if commit is not None and (kinds[0] is None or kinds[0][1] != "commit"):
+            raise _not_a_commit(remote, commit, kinds[0] and kinds[0][1])
+        peeled = {
+            f"{name}^{{}}": found[0]
+            for name, found in zip(tags, kinds[len(asked) :], strict=True)
+            if found is not None and found[0] != refs[name]
+        }
         self._store.sync()
-        database.absorb(private.path, staging=staging)
+        database.absorb(private.path, Listing(refs={**refs, **peeled}), staging=staging)
+        if commit is not None and kinds[1] is None:
+            with self._guard:
+                self._alone.add((remote.identity, commit))
+
+    def is_alone(self, remote: Remote, commit: str) -> bool:
+        """Whether it is known already that ``commit`` has no submodules."""
+        with self._guard:
+            return (remote.identity, commit) in self._alone
 
 
 def _key(remote: Remote, commit: str = "") -> str:

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Self
+
+from miniuv.values import dataclass
 
 Tag = tuple[str, str]
 """Full name and object of a tag."""
@@ -31,7 +32,7 @@ class Listing:
 
     @classmethod
     def parse(cls, text: bytes) -> Self:
-        """Read the output of ``git ls-remote`` or ``git show-ref --dereference``."""
+        """Read the output of ``git ls-remote``."""
         refs = {}
         for line in text.decode("utf-8", "surrogateescape").split("\n"):
             identifier, _, name = line.partition("\t" if "\t" in line else " ")

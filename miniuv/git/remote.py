@@ -1,7 +1,6 @@
 """A repository's address: what git is given, what people see, and what two spellings have in common."""
 
 import re
-from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Self
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -9,6 +8,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from miniuv.errors import GitError
 from miniuv.models.source import canonical_repository
 from miniuv.models.url import Url, redact
+from miniuv.values import dataclass, field, replace
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*::")

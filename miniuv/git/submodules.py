@@ -1,14 +1,14 @@
 """What a commit says about its submodules."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from miniuv.errors import GitError
 from miniuv.git.database import Database
 from miniuv.git.failures import GitCommandError
 from miniuv.git.remote import Remote
+from miniuv.values import dataclass
 
-_FILE = ".gitmodules"
+GITMODULES = ".gitmodules"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,12 +25,12 @@ def submodules_of(database: Database, remote: Remote, commit: str) -> tuple[Subm
     """Return the submodules of ``commit``, by path; those with ``update = none`` are left out, as git does."""
     git = database.git
     what = f"read the submodules of `{remote.shown}`"
-    if not _entries(git.run("ls-tree", "-z", commit, "--", _FILE, what=what, repository=database.path), "blob"):
+    if not _entries(git.run("ls-tree", "-z", commit, "--", GITMODULES, what=what, repository=database.path), "blob"):
         return ()
     try:
-        text = git.run("config", f"--blob={commit}:{_FILE}", "-z", "--list", what=what, repository=database.path)
+        text = git.run("config", f"--blob={commit}:{GITMODULES}", "-z", "--list", what=what, repository=database.path)
     except GitCommandError as error:
-        raise GitError(f"the `{_FILE}` of `{commit}` cannot be read", where=remote.shown) from error
+        raise GitError(f"the `{GITMODULES}` of `{commit}` cannot be read", where=remote.shown) from error
     declared = {
         values["path"]: values["url"]
         for values in _sections(text).values()

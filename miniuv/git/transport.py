@@ -1,7 +1,6 @@
 """Talking to the host of a repository: which transports may be used, and when to try again."""
 
 import random
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,8 +24,6 @@ class Transport:
         self._git = git
         self._reporter = reporter
         self._sleep = sleep
-        self._guard = threading.Lock()
-        self._protocols: dict[str, tuple[str, ...]] = {}
 
     def references(self, remote: Remote) -> Listing:
         """Ask ``remote`` for all its references; raises ``GitCommandError``."""
@@ -74,20 +71,13 @@ class Transport:
 
         So no redirect leads to a weaker transport, and no address to a remote helper.
         """
-        with self._guard:
-            if (known := self._protocols.get(remote.address)) is not None:
-                return known
-        what = f"read the address `{remote.shown}`"
-        output = self._git.run("ls-remote", "--get-url", "--end-of-options", remote.address, what=what)
-        protocol = protocol_of(output.decode("utf-8", "surrogateescape").strip())
+        protocol = protocol_of(self._git.rewritten(remote.address))
         if protocol is None:
             raise GitError(
                 f"git would reach `{remote.shown}` by a transport that miniuv does not use",
                 hint="https, http, ssh and file are used; look for `insteadOf` in `git config --list --show-origin`",
             )
-        allowed = (protocol, "https") if protocol == "http" else (protocol,)
-        with self._guard:
-            return self._protocols.setdefault(remote.address, allowed)
+        return (protocol, "https") if protocol == "http" else (protocol,)
 
     def _patiently(self, attempt: Callable[[], bytes]) -> bytes:
         """Try again after a network error, and after no other."""

@@ -3,7 +3,6 @@
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from miniuv.errors import GitError
@@ -13,6 +12,7 @@ from miniuv.git.fetch import Fetcher
 from miniuv.git.refs import Tag, packed_refs
 from miniuv.git.remote import Remote
 from miniuv.git.submodules import submodules_of
+from miniuv.values import dataclass
 
 _DEEPEST = 12
 """Levels of submodules within submodules."""
@@ -83,7 +83,7 @@ def gather(fetcher: Fetcher, remote: Remote, commit: str, tags: frozenset[Tag], 
         raise GitError(f"submodules lie more than {_DEEPEST} levels deep", where=remote.shown)
     database = fetcher.commit(remote, commit, tags=tags)
     with _suspecting_database(remote, commit):
-        submodules = submodules_of(database, remote, commit)
+        submodules = () if fetcher.is_alone(remote, commit) else submodules_of(database, remote, commit)
     return Tree(
         remote=remote,
         commit=commit,

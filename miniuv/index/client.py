@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -12,6 +11,7 @@ from miniuv.index.credentials import Credentials, origin
 from miniuv.models.url import Url, redact
 from miniuv.reporter import Reporter
 from miniuv.settings import Settings
+from miniuv.values import dataclass
 
 if TYPE_CHECKING:
     import ssl

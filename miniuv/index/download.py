@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from miniuv.index.local import local_path
 from miniuv.models.source import ArchiveSource, IndexFile, Sha256
 from miniuv.models.url import Url
 from miniuv.reporter import Activity, Reporter, activity
+from miniuv.values import dataclass
 
 if TYPE_CHECKING:
     import httpx

@@ -9,14 +9,14 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 
 from miniuv.cache.store import Store
 from miniuv.cache.trouble import is_out_of_space
 from miniuv.errors import CacheError, OfflineError
 from miniuv.index.client import Answer, HttpClient
 from miniuv.models.source import Sha256
-from miniuv.models.url import Url
+from miniuv.models.url import HIDDEN, Url
+from miniuv.values import dataclass, field, replace
 
 HEURISTIC_SECONDS = 600.0
 """How long an answer without any word on caching and without a validator counts as fresh (RFC 9111, 4.2.2)."""
@@ -124,6 +124,8 @@ class HttpCache:
         self._clock = clock
         self.answers: dict[str, str] = {}
         """What this run was told: the name of the body by action; empty where it was not kept."""
+        self._confirmed: dict[str, Looked] = {}
+        """Answers that nobody has looked at yet."""
 
     def get(self, url: Url, *, accept: str, limit: int) -> Answer:
         """Answer from the cache where that is allowed, else from the server; raises ``OfflineError`` at need."""
@@ -133,8 +135,9 @@ class HttpCache:
 
     def look(self, url: Url, *, accept: str, limit: int) -> Looked:
         """As ``get``, without reading a body that is in the cache."""
-        looked = self._look(url, accept=accept, limit=limit)
-        self.answers[looked.kept.action] = looked.kept.body
+        action = f"get {accept} {url}"
+        looked = self._confirmed.pop(action, None) or self._look(action, url, accept=accept, limit=limit)
+        self.answers[action] = looked.kept.body
         return looked
 
     def is_unchanged(self, action: str, body: str) -> bool:
@@ -142,8 +145,17 @@ class HttpCache:
         kept = None if self._offline or self._refresh else self._load(action)
         return kept is not None and kept.body == body and kept.is_fresh(self._clock())
 
-    def _look(self, url: Url, *, accept: str, limit: int) -> Looked:
-        action = f"get {accept} {url}"
+    def confirm(self, action: str, body: str, *, accept: str, limit: int) -> bool:
+        """Whether ``look`` answers with this very body, which is asked now; whoever looks then is told the same."""
+        kept = self._load(action)
+        address = action.removeprefix(f"get {accept} ")
+        if kept is None or kept.body != body or address == action or HIDDEN in address:
+            return False
+        looked = self._look(action, Url.parse(address), accept=accept, limit=limit)
+        self._confirmed[action] = looked
+        return looked.kept.body == body
+
+    def _look(self, action: str, url: Url, *, accept: str, limit: int) -> Looked:
         kept = self._load(action)
         if kept is not None and (self._offline or (not self._refresh and kept.is_fresh(self._clock()))):
             return Looked(kept=kept)

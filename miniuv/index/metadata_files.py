@@ -1,6 +1,7 @@
 """The ``.metadata`` file beside a wheel (PEP 658, 714): where the index answers it, no wheel is fetched for it.
 
-Where there is none, the metadata is read out of the wheel from afar, if its server gives parts of files.
+Where there is none, or none is promised of a long wheel, the metadata is read out of the wheel from afar, if its server
+gives parts of files. A short one is fetched whole: it will be needed, and one request does it.
 """
 
 import contextlib
@@ -42,13 +43,15 @@ class MetadataFiles:
         """How often a host has not answered, of those that never have."""
         self._whole: set[str] = set()
         """Hosts that give no parts of files."""
-        self._asking: dict[str, threading.Lock] = {}
-        self._guard = threading.Lock()
+        self._asked: dict[str, int] = {}
+        """How many questions a host of which nothing is known has been asked."""
+        self._guard = threading.Condition()
 
     def learn(self, hosts: Iterable[str]) -> None:
         """Where a page advertises some of a host, those that it does not advertise are not there."""
         with self._guard:
             self._silent.update(dict.fromkeys(hosts, True))
+            self._guard.notify_all()
 
     def read(self, file: IndexFile) -> bytes | None:
         """The metadata, checked; ``None`` where it must be read from the wheel itself."""
@@ -60,15 +63,23 @@ class MetadataFiles:
         known = self._known(file, action)
         if known is not None or self._offline:
             return known
-        body = self._fetch(file) if file.metadata_hashes is not None else self._ask_unadvertised(file)
-        if body is None:
-            body = self._read_from_afar(file)
+        body = self._first_of(file)
         if body is None:
             return None
         digest = self._bodies.remember(body)
         if digest and promised_sha256(file.hashes):
             self._store.write_record(action, {"body": digest})
         return body
+
+    def _first_of(self, file: IndexFile) -> bytes | None:
+        """What costs least: a part of a long wheel is there more surely than what no page speaks of."""
+        if file.metadata_hashes is not None:
+            return self._fetch(file) or self._read_from_afar(file)
+        if file.size is None:
+            return self._ask_unadvertised(file) or self._read_from_afar(file)
+        if file.size <= SMALLEST:
+            return None
+        return self._read_from_afar(file) or self._ask_unadvertised(file)
 
     def _known(self, file: IndexFile, action: str) -> bytes | None:
         if promised := promised_sha256(file.metadata_hashes or {}):
@@ -78,20 +89,28 @@ class MetadataFiles:
         return self._bodies.read(digest) if isinstance(digest, str) and len(digest) == 64 else None
 
     def _ask_unadvertised(self, file: IndexFile) -> bytes | None:
-        """One by one until a host has answered: then it does so for most; or given up after a few times."""
+        """A few until a host has answered: then it does so for most; or given up when none of them was answered."""
         if self._was_noted(_absence(file)):
             return None
         host = origin(file.url.shown)
-        with self._guard:
-            asking = self._asking.setdefault(host, threading.Lock())
-        if (silent := self._is_silent(host)) is None:
-            with asking:
-                silent = self._is_silent(host)
-                if silent is None:
-                    body = self._fetch_if_answered(file)
-                    self._remember(host, silent=body is None)
-                    return body
-        return None if silent else self._fetch_if_answered(file)
+        is_first = False
+        silent = self._is_silent(host)
+        if silent is None:
+            with self._guard:
+                is_first = self._asked.get(host, 0) < _MISSES
+                if is_first:
+                    self._asked[host] = self._asked.get(host, 0) + 1
+                else:
+                    self._guard.wait_for(lambda: host in self._silent)
+                    silent = self._silent[host]
+        if not is_first:
+            return None if silent else self._fetch_if_answered(file)
+        body = None
+        try:
+            body = self._fetch_if_answered(file)
+        finally:
+            self._remember(host, silent=body is None)
+        return body
 
     def _read_from_afar(self, file: IndexFile) -> bytes | None:
         host = origin(file.url.shown)
@@ -145,12 +164,15 @@ class MetadataFiles:
             self._store.write_record(what, {"since": time.time()})
 
     def _remember(self, host: str, *, silent: bool) -> None:
+        with self._guard:
+            if silent:
+                self._misses[host] = self._misses.get(host, 0) + 1
+                if self._misses[host] < _MISSES or host in self._silent:
+                    return
+            self._silent[host] = silent
+            self._guard.notify_all()
         if silent:
-            self._misses[host] = self._misses.get(host, 0) + 1
-            if self._misses[host] < _MISSES:
-                return
             self._note(f"no unadvertised metadata {host}")
-        self._silent[host] = silent
 
 
 def _is_metadata(body: bytes) -> bool:

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from urllib.parse import urljoin
 
 from packaging.utils import NormalizedName
@@ -25,6 +24,7 @@ from miniuv.models.url import Url
 from miniuv.reporter import Reporter
 from miniuv.settings import Settings
 from miniuv.stamps import stamp
+from miniuv.values import dataclass
 
 _PAGE_LIMIT = 64 << 20
 
@@ -117,6 +117,13 @@ class PackageIndex:
     def is_unchanged(self, bodies: Mapping[str, str]) -> bool:
         """Whether every page would be the same as in ``Consulted``, without asking anybody."""
         return all(self._http.is_unchanged(action, str(body)) for action, body in bodies.items())
+
+    def confirm(self, action: str, body: str) -> bool:
+        """Whether one page is the same as in ``Consulted``, asked of the server where it may not be answered for.
+
+        Whoever needs the page afterwards is not made to wait for it again. Raises ``PackageIndexError``.
+        """
+        return self._http.confirm(action, body, accept=ACCEPT, limit=_PAGE_LIMIT)
 
     def metadata(self, file: IndexFile) -> bytes | None:
         """The core metadata of a wheel from its ``.metadata`` file; ``None``: read it from the file itself.

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Generic, Protocol, TypeVar
 
@@ -20,6 +19,7 @@ from packaging.version import InvalidVersion, Version
 from miniuv.index.simple import Rejection
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.source import IndexFile
+from miniuv.values import dataclass
 
 NO_BUILD = "builds are switched off"
 """What the reason says where ``no_build`` leaves a file out."""

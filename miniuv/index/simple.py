@@ -3,7 +3,6 @@
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -12,6 +11,7 @@ import msgspec
 from miniuv.errors import MiniuvError, PackageIndexError
 from miniuv.models.source import IndexFile
 from miniuv.models.url import Url
+from miniuv.values import dataclass
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 ACCEPT = f"{JSON_TYPE}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"

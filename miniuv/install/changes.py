@@ -1,7 +1,7 @@
 """From new and leaving files to steps: whole folders where one rename does, single files where a folder is shared."""
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import msgspec
@@ -10,8 +10,11 @@ from miniuv.errors import InstallError
 from miniuv.install.conflicts import Conflicts
 from miniuv.install.contents import NewFile
 from miniuv.install.layout import Layout
+from miniuv.install.moves import is_compiled
+from miniuv.values import dataclass, field
 
 _COMPILED = "__pycache__"
+_RANK_OF_EMPTIED = 3
 
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,22 +63,31 @@ class Folder(Generic[_Leaf]):
         orders = [leaf.order for leaf in self.files.values()]
         return min(orders + [folder.first() for folder in self.folders.values()])
 
+    def last(self) -> int:
+        """The greatest ``order`` of the files below; -1 where there are none."""
+        orders: list[int] = [leaf.order for leaf in self.files.values()]
+        return max([-1, *orders, *[folder.last() for folder in self.folders.values()]])
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """What happens at one place: what is there leaves, what is staged comes, or both."""
+    """What happens at one place: what is there leaves, what is staged comes, or both; or an empty folder goes."""
 
     place: str
     leaves: bool
     comes: bool
-    order: tuple[int, int, bool]
+    order: tuple[int, int, int]
 
 
 class ChangeSet:
     """Collects files by place, then looks at the disk for the fewest steps that bring them in and out."""
 
-    def __init__(self, layout: Layout, conflicts: Conflicts) -> None:
+    def __init__(
+        self, layout: Layout, conflicts: Conflicts, *, is_movable: Callable[[str], bool] = lambda _: True
+    ) -> None:
+        """``is_movable``: whether a folder can be renamed; one that cannot is emptied file by file."""
         self._layout = layout
+        self._is_movable = is_movable
         self._conflicts = conflicts
         self._new: dict[str, Folder[Incoming]] = {root: Folder() for root in layout.roots}
         self._opened: dict[str, Folder[Incoming]] = {}
@@ -129,8 +141,13 @@ class ChangeSet:
                 self._add(place, comes, leaves=False)
         elif is_folder:
             leaving = old.folders.get(name)
-            if leaving is not None and self._goes_whole(place, leaving) and not os.path.ismount(place):
+            is_ours = leaving is not None and self._goes_whole(place, leaving) and not os.path.ismount(place)
+            if leaving is not None and is_ours and self._is_movable(place):
                 self._add(place, comes, leaves=True, order=leaving.some().order)
+            elif leaving is not None and is_ours and comes is None:
+                self._walk(place, Folder(), leaving)
+                key = (leaving.last(), _RANK_OF_EMPTIED, -place.count("/"))
+                self._steps.append(Step(place=place, leaves=False, comes=False, order=key))
             elif file is not None:
                 raise InstallError(
                     f"{file.title} brings a file `{place}`, but a folder of that name is in the way",
@@ -173,11 +190,13 @@ class ChangeSet:
         elif comes is not None:
             order = comes.order
         assert order is not None
-        key = (order, self._rank(place), comes is not None)
+        # What was compiled comes after the modules: Python may write there while it still sees the old ones.
+        phase = 0 if comes is None else 2 if is_compiled(place) else 1
+        key = (order, self._rank(place), phase)
         self._steps.append(Step(place=place, leaves=leaves, comes=comes is not None, order=key))
 
     def _rank(self, place: str) -> int:
-        if place.endswith((".dist-info", ".egg-info")):
+        if ".dist-info/" in f"{place}/" or ".egg-info/" in f"{place}/":
             return 2
         return int(place.startswith(f"{self._layout.scripts}/"))
 

@@ -3,15 +3,17 @@
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from miniuv.models.interpreter import Interpreter
 from miniuv.process import Runner
 from miniuv.reporter import Reporter, activity
 from miniuv.settings.resolved import available_cores
+from miniuv.values import dataclass
 
 _SCRIPT = Path(__file__).with_name("_compile.py")
+NOT_TRIED = "the interpreter did not compile"
+"""Begins the message where it was not the module's fault."""
 _WORTH_A_PROCESS = 40
 """Modules: starting an interpreter takes as long as compiling about as many."""
 
@@ -24,11 +26,14 @@ class Module:
     """Where it lies now."""
     final: str
     """Where it will lie; tracebacks name that."""
+    place: str = ""
+    """Where it would lie for its ``.pyc`` to come beside it, where that is not ``source``."""
 
-    def compiled(self, path: str, cache_tag: str) -> str:
-        """The ``.pyc`` that belongs to ``path``, which is ``source`` or ``final``."""
-        folder, _, name = path.rpartition("/")
-        return f"{folder}/__pycache__/{name.removesuffix('.py')}.{cache_tag}.pyc"
+
+def compiled_path(module: str, cache_tag: str) -> str:
+    """The ``.pyc`` that belongs to the path of a module."""
+    folder, slash, name = module.rpartition("/")
+    return f"{folder}{slash}__pycache__/{name.removesuffix('.py')}.{cache_tag}.pyc"
 
 
 def compile_bytecode(
@@ -40,15 +45,7 @@ def compile_bytecode(
     reporter: Reporter,
 ) -> tuple[Module, ...]:
     """Compile ``modules``, and return those that could be; the others are warned about together."""
-    if not modules:
-        return ()
-    count = workers or min(available_cores(), 8)
-    count = max(1, min(count, len(modules) // _WORTH_A_PROCESS))
-    shares = [modules[start::count] for start in range(count)]
-    failures: dict[str, str] = {}
-    with activity(reporter, "compile", f"{len(modules)} modules"), ThreadPoolExecutor(count) as pool:
-        for answer in pool.map(lambda share: _compile_share(interpreter, share, runner), shares):
-            failures |= answer
+    failures = compile_modules(interpreter, modules, workers=workers, runner=runner, reporter=reporter)
     failed = [module for module in modules if module.source in failures]
     for module in failed:
         reporter.note(f"`{module.final}` could not be compiled: {failures[module.source]}")
@@ -61,8 +58,30 @@ def compile_bytecode(
     return tuple(module for module in modules if module.source not in failures)
 
 
+def compile_modules(
+    interpreter: Interpreter,
+    modules: Sequence[Module],
+    *,
+    workers: int | None = None,
+    runner: Runner,
+    reporter: Reporter,
+) -> dict[str, str]:
+    """Compile ``modules``; returns what was wrong with those that could not be, by their source."""
+    if not modules:
+        return {}
+    count = workers or min(available_cores(), 8)
+    count = max(1, min(count, len(modules) // _WORTH_A_PROCESS))
+    shares = [modules[start::count] for start in range(count)]
+    failures: dict[str, str] = {}
+    with activity(reporter, "compile", f"{len(modules)} modules"), ThreadPoolExecutor(count) as pool:
+        for answer in pool.map(lambda share: _compile_share(interpreter, share, runner), shares):
+            failures |= answer
+    return failures
+
+
 def _compile_share(interpreter: Interpreter, share: Sequence[Module], runner: Runner) -> dict[str, str]:
-    work = [[module.source, module.compiled(module.source, interpreter.cache_tag), module.final] for module in share]
+    tag = interpreter.cache_tag
+    work = [[each.source, compiled_path(each.place or each.source, tag), each.final] for each in share]
     # -I -S: neither the user's variables nor the environment's .pth files have a say in this.
     argv = [str(interpreter.executable), "-I", "-S", str(_SCRIPT)]
     try:
@@ -70,5 +89,5 @@ def _compile_share(interpreter: Interpreter, share: Sequence[Module], runner: Ru
         answer = json.loads(completed.stdout)
         return {str(source): str(message) for source, message in answer}
     except (OSError, ValueError) as error:
-        reason = f"the interpreter did not compile: {error}"
+        reason = f"{NOT_TRIED}: {error}"
         return {module.source: reason for module in share}

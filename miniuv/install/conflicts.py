@@ -4,13 +4,13 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from miniuv.archive.intact import hash_file
 from miniuv.errors import InstallError
 from miniuv.install.contents import NewDistribution, NewFile
 from miniuv.models.request import InstallOptions
 from miniuv.reporter import Reporter
+from miniuv.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -15,6 +14,7 @@ from miniuv.install.layout import Layout
 from miniuv.install.record import record_hash, write_record
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.wheel import PreparedWheel, UnpackedWheel, WheelFile
+from miniuv.values import dataclass, field
 
 INSTALLER = "miniuv"
 

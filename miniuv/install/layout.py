@@ -2,18 +2,18 @@
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from miniuv import state
 from miniuv.cache.lock_keys import ENVIRONMENT_LOCKS
+from miniuv.environment.places import WORK_FOLDER
 from miniuv.models.interpreter import Interpreter
+from miniuv.values import dataclass
 
 _INTERPRETER_NAME = re.compile(r"(python|pypy)[\d.]*[tdw]?")
 _ENVIRONMENT_FILES = ("pyvenv.cfg", *ENVIRONMENT_LOCKS)
-_WORK_FOLDER = ".miniuv"
-_OWN_FOLDERS = (_WORK_FOLDER, state.FOLDER)
+_OWN_FOLDERS = (WORK_FOLDER, state.FOLDER)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +56,12 @@ class Layout:
     @property
     def work_folder(self) -> Path:
         """The folder for transactions, on the environment's own file system."""
-        return Path(self.data, _WORK_FOLDER)
+        return self.work_folder_of(Path(self.data))
+
+    @staticmethod
+    def work_folder_of(place: Path) -> Path:
+        """The folder for transactions in an environment, or at the top of another file system in it."""
+        return place / WORK_FOLDER
 
     @property
     def libraries(self) -> tuple[str, ...]:

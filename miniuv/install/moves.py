@@ -1,49 +1,143 @@
-"""A change of the environment as a list of renames, and how it is applied or undone."""
+"""A change of the environment as a list of renames that can be done again, or taken back, wherever they were cut short.
+
+Whatever leaves or comes has a place of its own *aside*, where nobody but miniuv writes: what leaves is done once it
+lies there, what comes is done once it lies there no more. So each step tells by itself whether it was done, and a
+rename is all that any of them needs.
+"""
 
 import contextlib
 import errno
 import os
-import shutil
 import signal
+import stat
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
+from typing import Literal, NamedTuple
+
+import msgspec
 
 from miniuv.errors import InstallError, Interrupted
 
-_ASIDE = ".miniuv-moving"
+_NOT_EMPTY = frozenset({errno.ENOTEMPTY, errno.EEXIST})
 
 
 class UnrestoredError(InstallError):
-    """A change failed and could not be taken back whole: the staging folder holds what is missing."""
+    """A change failed and could not be taken back whole: the journal stays, and says what is missing."""
+
+    usual_hint = "mend the cause; the next command that changes this environment, or `miniuv pip check`, tries again"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Move:
-    """One rename of a file or a whole folder; ``destination`` does not exist when its turn comes."""
+class Facts(NamedTuple):
+    """What was at a path: by its inode, or where those were made anew (a copied environment) by size and time."""
 
-    source: str
-    destination: str
+    mode: int
+    inode: int
+    size: int
+    """0 of a folder."""
+    modified: int
+    """Nanoseconds since the epoch."""
+
+    @classmethod
+    def of(cls, path: str) -> "Facts":
+        """Look at ``path`` itself; raises ``OSError``."""
+        status = os.lstat(path)
+        size = 0 if stat.S_ISDIR(status.st_mode) else status.st_size
+        return cls(status.st_mode, status.st_ino, size, status.st_mtime_ns)
+
+    def hold(self, path: str) -> bool:
+        """Whether the same is at ``path``; a file may have been edited since."""
+        try:
+            now = Facts.of(path)
+        except OSError:
+            return False
+        if stat.S_IFMT(now.mode) != stat.S_IFMT(self.mode):
+            return False
+        return now.inode == self.inode or (now.size, now.modified) == (self.size, self.modified)
 
 
-def apply_moves(moves: Sequence[Move], *, interrupted: Callable[[], bool]) -> None:
-    """Do every move in order, or none: whatever goes wrong, those already done are taken back first.
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """One step. ``place`` is in the environment, and nothing is there when something comes."""
 
-    ``interrupted`` is asked before each one. Raises ``Interrupted``, or the ``OSError`` of the move that failed;
-    ``UnrestoredError`` where even taking back failed, naming what is where.
+    kind: Literal["leaves", "comes", "made", "emptied"]
+    """``made`` and ``emptied`` are of folders that stay where they are: one is made, one goes if it is empty."""
+    place: str
+    aside: str = ""
+    facts: Facts = Facts(stat.S_IFDIR | 0o755, 0, 0, 0)
+    """Of what leaves or comes, or of the folder."""
+
+
+def do_moves(moves: Sequence[Move], *, interrupted: Callable[[], bool] = lambda: False) -> None:
+    """Do every move that is not done yet, in order.
+
+    ``interrupted`` is asked before each one. Raises ``Interrupted``, or the ``OSError`` of the move that failed.
     """
-    done: list[Move] = []
-    try:
-        for move in moves:
-            if interrupted():
-                raise Interrupted("interrupted: the environment is as it was")
-            _move(move.source, move.destination)
-            done.append(move)
-    except BaseException:
-        _undo(done)
-        raise
+    for move in moves:
+        if interrupted():
+            raise Interrupted("interrupted: the environment is as it was")
+        _do(move)
+
+
+def undo_moves(moves: Sequence[Move]) -> None:
+    """Take back every move that was done; ``UnrestoredError`` where that fails, naming what is where."""
+    lost: list[str] = []
+    for move in reversed(moves):
+        try:
+            _undo(move)
+        except OSError as error:
+            lost.append(f"`{move.place}` is not as it was ({error.strerror})")
+    if lost:
+        raise UnrestoredError("the environment could not be restored after a failed change: " + "; ".join(lost))
+
+
+def disturbed(moves: Sequence[Move]) -> list[str]:
+    """Name the places where somebody else has been at work since the moves were planned.
+
+    Compiled modules are Python's own to write, and never counted.
+    """
+    found: list[str] = []
+    vacant: set[str] = set()
+    targets = {move.place for move in moves if move.kind == "comes"}
+    for move in moves:
+        if not move.aside or is_compiled(move.place):
+            continue
+        is_aside = os.path.lexists(move.aside)
+        if move.kind == "leaves":
+            if not is_aside and move.facts.hold(move.place):
+                vacant.add(move.place)
+            elif not is_aside or (move.place not in targets and os.path.lexists(move.place)):
+                found.append(move.place)
+        elif is_aside:
+            if os.path.lexists(move.place) and move.place not in vacant:
+                found.append(move.place)
+        elif not move.facts.hold(move.place):
+            found.append(move.place)
+    return list(dict.fromkeys(found))
+
+
+def stale_compiled(moves: Sequence[Move]) -> list[str]:
+    """Name what Python may have compiled, since the moves were planned, of modules that are yet to leave.
+
+    Python would take it for the new module where time and size happen to be the same.
+    """
+    planned = {move.place for move in moves}
+    found: list[str] = []
+    for move in moves:
+        folder, _, name = move.place.rpartition("/")
+        is_due = move.kind == "leaves" and name.endswith(".py") and not os.path.lexists(move.aside)
+        if not is_due or stat.S_ISDIR(move.facts.mode) or f"{folder}/__pycache__" in planned:
+            continue
+        with contextlib.suppress(OSError):
+            for entry in sorted(os.listdir(f"{folder}/__pycache__")):
+                path = f"{folder}/__pycache__/{entry}"
+                if entry.partition(".")[0] == name.removesuffix(".py") and ".pyc" in entry and path not in planned:
+                    found.append(path)
+    return list(dict.fromkeys(found))
+
+
+def is_compiled(path: str) -> bool:
+    """Whether ``path`` is where Python keeps compiled modules: it may write there at any time."""
+    return "/__pycache__/" in f"{path}/"
 
 
 @contextlib.contextmanager
@@ -75,62 +169,62 @@ def deferred_signals() -> Iterator[Callable[[], bool]]:
         signal.raise_signal(received[0])
 
 
-def _undo(done: Sequence[Move]) -> None:
-    lost: list[str] = []
-    for move in reversed(done):
-        try:
-            _move(move.destination, move.source)
-        except OSError as error:
-            lost.append(f"`{move.destination}` belongs at `{move.source}` ({error.strerror})")
-    if lost:
-        raise UnrestoredError(
-            "the environment could not be restored after a failed change: " + "; ".join(lost),
-            hint="move these back by hand, or make the environment anew with `miniuv venv --clear`",
-        )
+def _do(move: Move) -> None:
+    match move.kind:
+        case "leaves":
+            if not os.path.lexists(move.aside) and not _is_gone(move.place):
+                os.rename(move.place, move.aside)
+        case "comes":
+            if os.path.lexists(move.aside):
+                _put(move.aside, move.place)
+        case "made":
+            _make_folder(move)
+        case "emptied":
+            _remove_folder(move.place)
 
 
-def _move(source: str, destination: str) -> None:
+def _undo(move: Move) -> None:
+    match move.kind:
+        case "leaves":
+            if os.path.lexists(move.aside):
+                _put(move.aside, move.place)
+        case "comes":
+            if not os.path.lexists(move.aside) and not _is_gone(move.place):
+                os.rename(move.place, move.aside)
+        case "made":
+            _remove_folder(move.place)
+        case "emptied":
+            _make_folder(move)
+
+
+def _is_gone(place: str) -> bool:
+    """Whether it is a compiled module that is not there any more: then it need not be moved."""
+    return is_compiled(place) and not os.path.lexists(place)
+
+
+def _put(aside: str, place: str) -> None:
+    """Move ``aside`` to ``place``; what Python has compiled there meanwhile makes room."""
+    if is_compiled(place) and os.path.lexists(place):
+        number = 0
+        while os.path.lexists(instead := f"{aside}.instead-{number}"):
+            number += 1
+        os.rename(place, instead)
+    os.rename(aside, place)
+
+
+def _make_folder(move: Move) -> None:
     try:
-        os.rename(source, destination)
+        os.mkdir(move.place)
+    except FileExistsError:
+        return
+    os.chmod(move.place, stat.S_IMODE(move.facts.mode))
+
+
+def _remove_folder(place: str) -> None:
+    try:
+        os.rmdir(place)
+    except FileNotFoundError:
+        pass
     except OSError as error:
-        if error.errno == errno.ENOENT and os.path.lexists(source):
-            os.makedirs(os.path.dirname(destination), exist_ok=True)  # a scheme folder that did not exist yet
-            os.rename(source, destination)
-        elif error.errno == errno.EXDEV:
-            _move_across(source, destination)
-        else:
+        if error.errno not in _NOT_EMPTY:
             raise
-
-
-def _move_across(source: str, destination: str) -> None:
-    """Move between file systems; also overlayfs, which cannot rename a folder of a lower layer."""
-    is_folder = os.path.isdir(source) and not os.path.islink(source)
-    aside = f"{destination}{_ASIDE}"
-    try:
-        if is_folder:
-            shutil.copytree(source, aside, symlinks=True)
-        else:
-            shutil.copy2(source, aside, follow_symlinks=False)
-        os.rename(aside, destination)
-    except BaseException:
-        remove_tree(Path(aside))
-        raise
-    try:
-        if is_folder:
-            shutil.rmtree(source)
-        else:
-            os.unlink(source)
-    except BaseException:
-        if is_folder:  # perhaps half gone
-            shutil.copytree(destination, source, symlinks=True, dirs_exist_ok=True)
-        remove_tree(Path(destination))
-        raise
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a folder or file of ours as far as possible."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            path.unlink()

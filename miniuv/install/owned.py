@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from miniuv.errors import InstallError
@@ -11,6 +10,7 @@ from miniuv.install.legacy import legacy_files
 from miniuv.install.record import recorded_paths
 from miniuv.models.installed import InstalledDistribution
 from miniuv.reporter import Reporter
+from miniuv.values import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

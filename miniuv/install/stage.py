@@ -2,10 +2,10 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from miniuv.archive.intact import check_intact
-from miniuv.install.compile import Module, compile_bytecode
+from miniuv.install.bytecode import Bytecode
+from miniuv.install.compile import Module, compile_bytecode, compiled_path
 from miniuv.install.conflicts import Overlap, choose_files
 from miniuv.install.contents import NewDistribution, NewFile, wheel_contents
 from miniuv.install.failures import translated
@@ -16,6 +16,7 @@ from miniuv.models.interpreter import Interpreter
 from miniuv.models.wheel import PreparedWheel
 from miniuv.process import Runner
 from miniuv.reporter import Reporter
+from miniuv.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +38,7 @@ def staged_plan(
     *,
     interpreter: Interpreter,
     compile_modules: bool,
+    bytecode: Bytecode | None = None,
     link_mode: LinkMode,
     runner: Runner,
     reporter: Reporter,
@@ -45,7 +47,7 @@ def staged_plan(
     """Make every file of ``prepared`` ready; nothing of it is left at the end but what was committed.
 
     Raises ``InstallError``, and ``DamagedWheelError`` where a file in the cache was edited. ``verified``: the caller
-    has looked at them this moment.
+    has looked at them this moment. ``bytecode`` has what is compiled already.
     """
     layout = Layout.of(interpreter)
     with translated(layout, prepared), open_staging(layout, link_mode) as staging:
@@ -54,12 +56,25 @@ def staged_plan(
                 check_intact(one.wheel for one in prepared)
             distributions = _describe(prepared, layout=layout, interpreter=interpreter)
             chosen, overlaps = choose_files(distributions)
-            staging.fill([file for file, _ in chosen])
-        compiled: dict[str, NewFile] = {}
+            files = [file for file, _ in chosen]
+            compiled: dict[str, NewFile] = {}
+            if compile_modules and bytecode is not None:
+                known = bytecode.of(one.wheel for one in prepared)
+                brought = {file.target for file in files}
+                for file in _modules(files, staging):
+                    source = known.get(file.source or "")
+                    new = _compiled(file.target, interpreter, source=source)
+                    if source is not None and new.target not in brought:
+                        compiled[file.target] = new
+            staging.fill([*files, *compiled.values()])
         if compile_modules:
-            modules = _modules([file for file, _ in chosen], staging)
+            modules = [
+                Module(source=staging.staged(file.target), final=file.target)
+                for file in _modules(files, staging)
+                if file.target not in compiled
+            ]
             done = compile_bytecode(interpreter, modules, runner=runner, reporter=reporter)
-            compiled = {module.final: _compiled(module, interpreter) for module in done}
+            compiled |= {module.final: _compiled(module.final, interpreter) for module in done}
         records = [(distribution.record(compiled), order) for order, distribution in enumerate(distributions)]
         staging.fill([file for file, _ in records])
         pycs = [(compiled[file.target], order) for file, order in chosen if file.target in compiled]
@@ -87,14 +102,10 @@ def _describe(
     return tuple(wheel_contents(one, layout=layout, interpreter=interpreter) for one in prepared)
 
 
-def _modules(files: Sequence[NewFile], staging: Staging) -> list[Module]:
+def _modules(files: Sequence[NewFile], staging: Staging) -> list[NewFile]:
     libraries = tuple(f"{library}/" for library in staging.layout.libraries)
-    return [
-        Module(source=staging.staged(file.target), final=file.target)
-        for file in files
-        if file.target.endswith(".py") and file.target.startswith(libraries)
-    ]
+    return [file for file in files if file.target.endswith(".py") and file.target.startswith(libraries)]
 
 
-def _compiled(module: Module, interpreter: Interpreter) -> NewFile:
-    return NewFile(target=module.compiled(module.final, interpreter.cache_tag), source=None, sha256="", size=0)
+def _compiled(module: str, interpreter: Interpreter, *, source: str | None = None) -> NewFile:
+    return NewFile(target=compiled_path(module, interpreter.cache_tag), source=source, sha256="", size=0)

@@ -1,12 +1,12 @@
 """The folder in which a change is made ready, on the environment's own file system."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from miniuv.install.contents import NewFile
@@ -14,7 +14,10 @@ from miniuv.install.layout import Layout
 from miniuv.install.link import Linker, LinkMode
 from miniuv.install.moves import UnrestoredError
 from miniuv.settings.resolved import available_cores
+from miniuv.values import dataclass
 
+_PREFIX = "txn-"
+_APART = "apart"
 _WORTH_A_THREAD = 250
 """Files: what a thread costs, and what it takes from the one that made it, is soon more than it saves."""
 
@@ -34,9 +37,10 @@ class Staging:
             return f"{self.folder}/new/{self.layout.roots.index(target)}"
         return f"{self.folder}/new/{self.layout.roots.index(place[0])}/{place[1]}"
 
-    def old(self, number: int) -> str:
-        """Where the ``number``-th thing that leaves is put."""
-        return f"{self.folder}/old/{number}"
+    def keep_apart(self, folder: Path) -> None:
+        """Remember that things of this change lie in ``folder`` too, before it is made."""
+        with open(self.folder / _APART, "ab") as stream:
+            stream.write(os.fsencode(folder) + b"\0")
 
     def fill(self, files: Sequence[NewFile]) -> None:
         """Link, copy and write ``files``; many of them in two halves at once, for the system takes longest."""
@@ -72,20 +76,100 @@ class Staging:
 
 @contextlib.contextmanager
 def open_staging(layout: Layout, link_mode: LinkMode) -> Iterator[Staging]:
-    """Make a folder for one change; it goes at the end, unless it holds the only copy of something."""
-    layout.work_folder.mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="txn-", dir=layout.work_folder))
+    """Make a folder for one change; it goes at the end, unless it holds the only copy of something.
+
+    It is locked as long as we live, so that nobody sweeps it away.
+    """
+    folder, lock = _make_work_folder(layout.work_folder)
     try:
-        (folder / "new").mkdir()
-        (folder / "old").mkdir()
+        for name in ("new", "old"):
+            (folder / name).mkdir()
         yield Staging(folder=folder, layout=layout, link_mode=link_mode)
     except UnrestoredError:
         raise
     except BaseException:
-        _discard(folder)
+        discard(folder)
         raise
     else:
-        _discard(folder)
+        discard(folder)
+    finally:
+        os.close(lock)
+
+
+def sweep(work: Path) -> None:
+    """Remove what killed processes have left in the folder ``work``, but for what a journal speaks of."""
+    try:
+        names = sorted(os.listdir(work))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in names:
+        if not name.startswith(_PREFIX) or _is_alive(name):
+            continue
+        if (lock := _lock(work / name)) is not None:
+            discard(work / name)
+            os.close(lock)
+    with contextlib.suppress(OSError):
+        work.rmdir()
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder of ours as far as possible, with what belongs to it on other file systems."""
+    apart: list[str] = []
+    with contextlib.suppress(OSError, ValueError):
+        apart = (folder / _APART).read_text("utf-8", "surrogateescape").split("\0")
+    for path in (*filter(is_private, apart), str(folder)):
+        shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another change is being made ready beside this one
+            os.rmdir(os.path.dirname(path))
+
+
+def is_private(folder: str) -> bool:
+    """Whether ``folder`` bears the name of one that a change is made ready in."""
+    above, _, name = folder.rpartition("/")
+    return name.startswith(_PREFIX) and above == str(Layout.work_folder_of(Path(above).parent))
+
+
+def _make_work_folder(work: Path) -> tuple[Path, int]:
+    """Make a new folder in ``work``, and lock it; somebody who sweeps may be faster."""
+    while True:
+        try:
+            work.mkdir(exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=work))
+            lock = _lock(folder, sure=False)
+        except FileNotFoundError:
+            continue
+        if lock is None:
+            continue
+        if os.fstat(lock).st_nlink:
+            return folder, lock
+        os.close(lock)
+
+
+def _is_alive(name: str) -> bool:
+    """Whether the process that made a folder may live, as far as its number tells: a second opinion on locks."""
+    number = name.removeprefix(_PREFIX).partition("-")[0]
+    try:
+        os.kill(int(number), 0)
+    except (ValueError, OverflowError, ProcessLookupError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _lock(folder: Path, *, sure: bool = True) -> int | None:
+    """Lock ``folder`` for as long as the answer is open; ``None`` where somebody else has.
+
+    Where there are no such locks, nobody is ``sure`` to have it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if sure or isinstance(error, BlockingIOError):
+            os.close(descriptor)
+            return None
+    return descriptor
 
 
 def _make_folder(path: str) -> None:
@@ -97,9 +181,3 @@ def _make_folder(path: str) -> None:
     except FileNotFoundError:
         _make_folder(path.rpartition("/")[0])
         _make_folder(path)  # the other half may have made it by now
-
-
-def _discard(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    with contextlib.suppress(OSError):  # another change is being made ready beside this one
-        folder.parent.rmdir()

@@ -1,25 +1,27 @@
 """The change itself: all of it or nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from miniuv.install.changes import ChangeSet, Incoming, Outgoing
 from miniuv.install.conflicts import Conflicts
 from miniuv.install.contents import NewDistribution, NewFile
 from miniuv.install.failures import translated
+from miniuv.install.journal import Journal
 from miniuv.install.layout import Layout
 from miniuv.install.link import LinkMode
-from miniuv.install.moves import Move, apply_moves, deferred_signals
+from miniuv.install.moves import deferred_signals
 from miniuv.install.owned import OwnedFiles, leftover_files, owned_files, staying_owners
+from miniuv.install.reach import Reach
+from miniuv.install.recovery import carry_out
 from miniuv.install.stage import StagedPlan, staged_plan
-from miniuv.install.staging import Staging
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.plan import PlannedRemoval
 from miniuv.models.request import InstallOptions
 from miniuv.models.wheel import PreparedWheel
 from miniuv.process import Runner
 from miniuv.reporter import Reporter
+from miniuv.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,8 +62,9 @@ def commit_plan(
 ) -> None:
     """Put what is staged into its place, and take out what it replaces and the ``removals``, by renames only.
 
-    The caller holds the environment's lock and has made sure that the plan still fits. Whatever goes wrong while we
-    live, the environment is as it was: raises ``InstallError`` or ``Interrupted`` then.
+    The caller holds the environment's lock, has let ``recover`` look for an earlier change, and has made sure that the
+    plan still fits. Whatever goes wrong while we live, the environment is as it was: raises ``InstallError`` or
+    ``Interrupted`` then. Killed before the journal is there, nothing has happened; after that, ``recover`` finishes.
     """
     layout = staged.staging.layout
     with translated(layout):
@@ -72,24 +75,18 @@ def commit_plan(
         )
         edits = _edits(leaving)
         staged.staging.fill([file for file, _ in edits])
-        changes = ChangeSet(layout, conflicts)
+        reach = Reach(staged.staging)
+        changes = ChangeSet(layout, conflicts, is_movable=reach.is_movable)
         _bring(changes, [*staged.files, *edits], staged.distributions, leaving)
         _remove(changes, leaving, conflicts)
-        moves = plan_moves(changes, staged.staging)
+        steps = changes.steps()
         conflicts.conclude()
+        moves = reach.moves(steps)
+        titles = [*(new.title for new in staged.distributions), *(one.owned.title for one in leaving)]
+        journal = Journal(layout=layout, titles=tuple(dict.fromkeys(titles)), folders=reach.folders, moves=moves)
         with deferred_signals() as interrupted:
-            apply_moves(moves, interrupted=interrupted)
-
-
-def plan_moves(changes: ChangeSet, staging: Staging) -> tuple[Move, ...]:
-    """Say the steps as renames: what leaves into the staging folder, then what comes to its place."""
-    moves: list[Move] = []
-    for number, step in enumerate(changes.steps()):
-        if step.leaves:
-            moves.append(Move(source=step.place, destination=staging.old(number)))
-        if step.comes:
-            moves.append(Move(source=staging.staged(step.place), destination=step.place))
-    return tuple(moves)
+            journal.write()
+            carry_out(journal, interrupted=interrupted)
 
 
 def _leaving(

@@ -1,6 +1,5 @@
 """A distribution that is already in the environment."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from packaging.direct_url import DirectUrl
@@ -10,6 +9,7 @@ from miniuv.errors import RequirementError
 from miniuv.models.metadata import CoreMetadata
 from miniuv.models.source import ArchiveSource, PinnedGit, PinnedSource, canonical_repository
 from miniuv.models.url import Url
+from miniuv.values import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

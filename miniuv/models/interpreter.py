@@ -1,10 +1,11 @@
 """The target Python, as it describes itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from packaging.version import Version
+
+from miniuv.values import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

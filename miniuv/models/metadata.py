@@ -1,10 +1,10 @@
 """Core metadata, as far as an installer needs it."""
 
-from dataclasses import dataclass
-
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
+
+from miniuv.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

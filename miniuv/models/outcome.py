@@ -1,10 +1,9 @@
 """What was done."""
 
-from dataclasses import dataclass
-
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.plan import Plan
 from miniuv.models.resolution import Resolution
+from miniuv.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,10 +1,10 @@
 """What will be done to the environment, and why."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 from miniuv.models.installed import InstalledDistribution
 from miniuv.models.resolution import Candidate
+from miniuv.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,8 @@
 """What the user wants, before anything has been read."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from miniuv.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,11 +1,10 @@
 """What somebody asks for, and where that stood."""
 
-from dataclasses import dataclass, field
-
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 
 from miniuv.models.source import DirectorySource, DirectSource
+from miniuv.values import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,6 @@
 """The answer of the resolver: one candidate for each name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
@@ -9,6 +8,7 @@ from packaging.version import Version
 from miniuv.models.installed import InstalledDistribution
 from miniuv.models.metadata import CoreMetadata
 from miniuv.models.source import PinnedSource
+from miniuv.values import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,12 +1,12 @@
 """Where a distribution comes from: as asked, and as pinned. They are different types on purpose."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NewType
 from urllib.parse import unquote
 
 from miniuv.models.url import Url
+from miniuv.values import dataclass, field
 
 CommitId = NewType("CommitId", str)
 """A full object id in lower-case hexadecimal, 40 or 64 digits."""

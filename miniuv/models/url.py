@@ -1,11 +1,11 @@
 """Addresses that may carry a secret, and never show it."""
 
 import re
-from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 from miniuv.errors import RequirementError
+from miniuv.values import dataclass, field
 
 _USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<userinfo>[^/?#\s'\"<>]*)@")
 _SECRET_PARAMETER = re.compile(
@@ -13,6 +13,8 @@ _SECRET_PARAMETER = re.compile(
     re.IGNORECASE,
 )
 _BLANK_OR_CONTROL = re.compile(r"[\x00-\x20\x7f]")
+HIDDEN = "****"
+"""What stands for a secret."""
 _HARMLESS_USERS = ("", "git")
 
 
@@ -23,9 +25,9 @@ def redact(text: str) -> str:
         userinfo = match["userinfo"]
         if userinfo in _HARMLESS_USERS:
             return match[0]
-        return f"{match['scheme']}****@"
+        return f"{match['scheme']}{HIDDEN}@"
 
-    return _SECRET_PARAMETER.sub(lambda match: f"{match['key']}****", _USERINFO.sub(hide, text))
+    return _SECRET_PARAMETER.sub(lambda match: f"{match['key']}{HIDDEN}", _USERINFO.sub(hide, text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +82,4 @@ def _without_credentials(text: str) -> str:
         # PEP 610: "the user:password part of the URL MUST be stripped"; ssh needs its user to mean the same place.
         parts = parts._replace(netloc=f"{user}@{host}" if parts.scheme.lower().endswith("ssh") and user else host)
         del colon
-    return _SECRET_PARAMETER.sub(lambda match: f"{match['key']}****", urlunsplit(parts))
+    return _SECRET_PARAMETER.sub(lambda match: f"{match['key']}{HIDDEN}", urlunsplit(parts))

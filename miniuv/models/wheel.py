@@ -1,6 +1,5 @@
 """A wheel, unpacked in the cache and ready to be linked."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -8,6 +7,7 @@ from packaging.direct_url import DirectUrl
 
 from miniuv.models.plan import PlannedInstall
 from miniuv.models.source import Sha256
+from miniuv.values import dataclass
 
 
 class WheelFile(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):

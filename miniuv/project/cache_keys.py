@@ -1,8 +1,9 @@
 """``cache-keys`` of ``[tool.miniuv]`` and ``[tool.uv]``: what a build depends on besides what it is seen to read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from miniuv.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

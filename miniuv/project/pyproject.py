@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeGuard
 
@@ -16,6 +15,7 @@ from miniuv.errors import ProjectError, RequirementError
 from miniuv.models.metadata import CoreMetadata
 from miniuv.project.cache_keys import CacheKey, cache_keys
 from miniuv.project.pep508 import parse_pep508
+from miniuv.values import dataclass, field
 
 MAX_PYPROJECT_BYTES = 16 * 1024 * 1024
 

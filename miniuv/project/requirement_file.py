@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -11,6 +10,7 @@ from miniuv.models.requirement import Origin
 from miniuv.models.url import redact
 from miniuv.project.pep508 import lower_first
 from miniuv.project.requirement_lines import Line, decode, parse_lines
+from miniuv.values import dataclass, field
 
 MAX_BYTES = 16 * 1024 * 1024
 

@@ -7,10 +7,10 @@ A logical line is one requirement or one option. ``#`` starts a comment at the s
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from miniuv.errors import RequirementError
+from miniuv.values import dataclass
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")

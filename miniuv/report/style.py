@@ -1,8 +1,9 @@
 """Colour or not: one decision, a handful of styles."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, TextIO
+
+from miniuv.values import dataclass
 
 ColorChoice = Literal["auto", "always", "never"]
 

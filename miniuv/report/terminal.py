@@ -144,8 +144,10 @@ class TerminalReporter(Reporter):
             self.note(f"{_PRESENT[activity.kind].lower()} {activity.subject} took {duration(seconds)}")
 
     def counted(self, kind: ActivityKind, count: int, seconds: float) -> None:
-        """See ``Reporter``."""
+        """See ``Reporter``; that nothing had to be prepared is not told."""
         self._spent[kind] = seconds
+        if kind == "prepare" and not count:
+            return
         self.line(self.style(f"{_COUNTED[kind]} {packages(count)} in {duration(seconds)}", "dim"))
 
     def rebuilt(self, subject: str, reason: str) -> None:

@@ -1,7 +1,6 @@
 """Causes of a conflict, told in sentences: who requires what, where that stood, what to do."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
@@ -15,6 +14,7 @@ from miniuv.resolve.direct import DirectSources
 from miniuv.resolve.finder import Finder
 from miniuv.resolve.limits import Limits
 from miniuv.resolve.terms import Impossible, Pick, Term, Want
+from miniuv.values import dataclass
 
 Causes = Collection[RequirementInformation[Term, Pick]]
 Requirers = Mapping[NormalizedName, Sequence[tuple[Requirement, Candidate | None]]]

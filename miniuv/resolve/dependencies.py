@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from miniuv.errors import MetadataError, ResolutionError
@@ -16,6 +15,7 @@ from miniuv.project.requirements import parse_requirement
 from miniuv.resolve.terms import Impossible, Pick, Term, wants_of
 from miniuv.sources.catalog import Catalog
 from miniuv.sources.once import Once
+from miniuv.values import replace
 
 
 class Dependencies:

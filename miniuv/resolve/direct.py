@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from packaging.utils import NormalizedName
@@ -15,6 +14,7 @@ from miniuv.models.source import ArchiveSource, DirectorySource, DirectSource, G
 from miniuv.resolve.limits import Limits
 from miniuv.sources.catalog import Catalog
 from miniuv.sources.once import Once
+from miniuv.values import replace
 
 Place = str | tuple[object, ...] | PinnedSource | InstalledDistribution
 

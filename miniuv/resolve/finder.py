@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
@@ -14,6 +13,7 @@ from miniuv.models.requirement import Requirement
 from miniuv.models.resolution import Candidate
 from miniuv.models.source import IndexFile
 from miniuv.sources.once import Once
+from miniuv.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,6 @@
 """Everything the user asked for: editables, requirements, requirement files, constraints."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from miniuv.project.requirements import parse_editable, parse_requirement
 from miniuv.resolve.direct import Editables, place_of
 from miniuv.sources.catalog import Catalog
 from miniuv.sources.parallel import in_parallel
+from miniuv.values import dataclass, replace
 
 _WORKERS = 16
 _COMMAND_LINE = Origin(place="the command line")

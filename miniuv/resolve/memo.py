@@ -1,14 +1,14 @@
 """Whole resolutions, remembered for as long as everything that they rest on is as it was.
 
 The key is all that is asked for and of whom; the record tells what else was looked at: pages of indexes, each of which
-must still be fresh by its own word and be the very same, and files of this machine. In doubt nothing is remembered.
+must still be fresh by its own word and be the very same, and files of this machine. With ``--upgrade`` every page is
+asked for again, all at once, and must be the very same. In doubt nothing is remembered.
 """
 
 import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import packaging
@@ -35,13 +35,15 @@ from miniuv.models.source import (
 )
 from miniuv.project.pyproject import static_metadata
 from miniuv.resolve.gather import Asked
-from miniuv.resolve.resolution_record import resolution_from_record, resolution_to_record
+from miniuv.resolve.resolution_record import asked_from_record, resolution_from_record, resolution_to_record
 from miniuv.settings import Settings
 from miniuv.sources.catalog import Catalog
 from miniuv.sources.folder import read_project
+from miniuv.sources.parallel import in_parallel
 from miniuv.stamps import TICK, holds, newest_time, stamp
+from miniuv.values import dataclass
 
-_FORMAT = 1
+_FORMAT = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +68,9 @@ class Memo:
         settings: Settings,
         environ: Mapping[str, str],
         directory: Path,
+        refresh: bool,
     ) -> None:
+        """``refresh``: it was asked for, and so nothing is remembered; ``settings`` may have it for other reasons."""
         self._store = store
         self._index = index
         self._catalog = catalog
@@ -74,6 +78,7 @@ class Memo:
         self._settings = settings
         self._environ = environ
         self._directory = directory
+        self._refresh = refresh
         self._started = time.time_ns()
 
     def find(self, question: Question) -> Resolution | None:
@@ -89,12 +94,12 @@ class Memo:
             } if environ in (None, whole_environment_digest(self._environ)):
                 if not all(isinstance(line, str) and holds(line) for line in files):
                     return None
-                found = resolution_from_record(resolution)
-                if found is None or not self._index.is_unchanged(pages):
+                found = resolution_from_record(resolution, installed=question.installed)
+                asked = asked_from_record(resolution)
+                if found is None or asked is None or not self._are_unchanged(pages, ask=question.options.upgrade):
                     return None
-                for candidate in found.candidates.values():
-                    if not isinstance(candidate.source, IndexFile | InstalledDistribution):
-                        self._catalog.asked[candidate.source] = candidate.source
+                for pinned in asked:
+                    self._catalog.asked[pinned] = pinned
                 return found
             case _:
                 return None
@@ -104,10 +109,9 @@ class Memo:
         pages = self._index.consulted()
         if not self._applies(question) or pages is None:
             return
-        record = resolution_to_record(resolution)
-        sources = [candidate.source for candidate in resolution.candidates.values()]
         asked = list(self._catalog.asked.values())
-        if record is None or any(pinned not in sources for pinned in asked):
+        record = resolution_to_record(resolution, asked=asked)
+        if record is None:
             return
         files, builds = [*pages.files], list[str]()
         for pinned in (*asked, *self._catalog.looked_at):
@@ -131,8 +135,13 @@ class Memo:
 
     def _applies(self, question: Question) -> bool:
         options = question.options
-        asks_again = options.upgrade or options.upgrade_packages or options.reinstall or options.reinstall_packages
-        return not (asks_again or self._settings.refresh or self._settings.offline)
+        return not (options.reinstall or options.reinstall_packages or self._refresh or self._settings.offline)
+
+    def _are_unchanged(self, pages: Mapping[str, str], *, ask: bool) -> bool:
+        if not ask:
+            return self._index.is_unchanged(pages)
+        workers = self._settings.concurrent_downloads
+        return all(in_parallel(lambda page: self._index.confirm(*page), [*pages.items()], workers=workers))
 
     def _files_of(self, pinned: PinnedSource) -> tuple[list[str], list[str]] | None:
         """What the metadata of ``pinned`` rests on: files, and what a build has looked at; ``None``: it may change."""
@@ -170,6 +179,7 @@ class Memo:
             "constraints": [[name, [_requirement(each) for each in limits]] for name, limits in constraints],
             "installed": [_installed(each) for each in question.installed],
             "options": [options.no_deps, options.prereleases, options.no_build, options.require_hashes],
+            "upgrade": [options.upgrade, sorted(options.upgrade_packages)],
             "indexes": [
                 settings.no_index,
                 [each.reveal() for each in (*settings.find_links, *settings.extra_index_urls, *last)],

@@ -9,6 +9,7 @@ from typing import Self
 
 from packaging.utils import NormalizedName
 
+from miniuv.models.installed import InstalledDistribution
 from miniuv.models.requirement import Requirement
 from miniuv.models.resolution import Candidate
 from miniuv.models.source import IndexFile
@@ -16,6 +17,7 @@ from miniuv.resolve.direct import DirectSources
 from miniuv.resolve.finder import Finder
 from miniuv.resolve.limits import Limits
 from miniuv.resolve.terms import Pick, Term, Want
+from miniuv.settings.resolved import available_cores
 from miniuv.sources.catalog import Catalog
 from miniuv.sources.parallel import PATIENCE
 
@@ -56,6 +58,8 @@ class Prefetch:
         self._cancel = cancel
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="prefetch")
         self._wheels = ThreadPoolExecutor(_WHEELS, thread_name_prefix="wheels")
+        self._builds = ThreadPoolExecutor(max(1, available_cores() // 2), thread_name_prefix="builds")
+        """Half of the machine: what the resolver waits for has to be built as well."""
         self._futures: list[Future[None]] = []
         self._guard = threading.RLock()
         self._direct_names: set[str] = set()
@@ -77,7 +81,8 @@ class Prefetch:
     ) -> None:
         with self._guard:
             self._is_over = True
-        self._wheels.shutdown(wait=False, cancel_futures=True)  # who needs a wheel waits for it
+        for wheels in (self._wheels, self._builds):  # who needs a wheel waits for it
+            wheels.shutdown(wait=False, cancel_futures=True)
         self._pool.shutdown(wait=False, cancel_futures=True)
         if error is not None and self._cancel is not None:
             self._cancel()
@@ -133,7 +138,7 @@ class Prefetch:
     def _fetch(self, requirement: Requirement) -> None:
         name = requirement.name
         if direct := [*([requirement] if requirement.source else []), *self._limits.sources(name)]:
-            self._direct.candidate(direct)
+            self._begin_wheel(self._direct.candidate(direct))
             return
         with self._guard:
             wanted = list(self._wanted[name].values())
@@ -152,9 +157,18 @@ class Prefetch:
                     self._follow(Pick(candidate, extra))
             return
 
+    def _begin_wheel(self, candidate: Candidate) -> None:
+        """Fetch or build the wheel of what was named by its place, and so is needed whatever else is chosen."""
+        if isinstance(candidate.source, InstalledDistribution) or not self._is_fetched(candidate):
+            return
+        with self._guard:
+            if candidate not in self._chosen and not self._is_over:
+                self._chosen.add(candidate)
+                self._futures.append(self._builds.submit(copy_context().run, self._fetch_wheel, candidate))
+
     def _fetch_wheel(self, candidate: Candidate) -> None:
         source = candidate.source
-        assert isinstance(source, IndexFile)
+        assert not isinstance(source, InstalledDistribution), "what is installed is kept"
         self._catalog.check_hashes(source, candidate.hashes)
         self._catalog.wheel(source)
 

@@ -1,6 +1,6 @@
 """A ``Resolution`` as a record of the cache, and back; nothing that holds a secret is ever written."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,15 @@ from miniuv.models.source import ArchiveSource, CommitId, DirectorySource, Index
 from miniuv.models.url import Url
 from miniuv.sources.metadata_record import metadata_from_record, metadata_to_record
 
+_OTHER_FORM = (KeyError, TypeError, ValueError, AttributeError, RequirementError)
+
 
 class _UnwritableError(Exception):
-    """An address has credentials, or a candidate is what is installed."""
+    """An address has credentials."""
 
 
-def resolution_to_record(resolution: Resolution) -> dict[str, object] | None:
-    """Plain JSON values; ``None`` where an address has credentials, or where something installed is kept."""
+def resolution_to_record(resolution: Resolution, *, asked: Iterable[PinnedSource] = ()) -> dict[str, object] | None:
+    """Plain JSON values; ``None`` where an address has credentials. ``asked`` are all direct sources looked at."""
     try:
         candidates = {
             name: {
@@ -34,13 +36,28 @@ def resolution_to_record(resolution: Resolution) -> dict[str, object] | None:
             }
             for name, candidate in resolution.candidates.items()
         }
+        looked_at = [_source_to_record(source) for source in asked]
     except _UnwritableError:
         return None
-    return {"candidates": candidates, "requested": sorted(resolution.requested)}
+    return {"candidates": candidates, "requested": sorted(resolution.requested), "asked": looked_at}
 
 
-def resolution_from_record(record: Mapping[str, Any]) -> Resolution | None:
-    """What was recorded; ``None`` where the record is not of this form."""
+def asked_from_record(record: Mapping[str, Any]) -> tuple[PinnedSource, ...] | None:
+    """The ``asked`` that were recorded; ``None`` where the record is not of this form."""
+    try:
+        return tuple(map(_source_from_record, record["asked"]))
+    except _OTHER_FORM:
+        return None
+
+
+def resolution_from_record(
+    record: Mapping[str, Any], *, installed: Iterable[InstalledDistribution] = ()
+) -> Resolution | None:
+    """What was recorded; ``None`` where the record is not of this form.
+
+    ``installed`` is what was installed when it was recorded, for what of it was to be kept.
+    """
+    present = {str(distribution.info): distribution for distribution in installed}
     try:
         entries = {NormalizedName(name): facts for name, facts in record["candidates"].items()}
         metadata = {name: _metadata(facts["metadata"]) for name, facts in entries.items()}
@@ -49,7 +66,7 @@ def resolution_from_record(record: Mapping[str, Any]) -> Resolution | None:
                 name: Candidate(
                     name=name,
                     version=Version(facts["version"]),
-                    source=_source_from_record(facts["source"]),
+                    source=_candidate_source(facts["source"], present),
                     hashes=frozenset(facts["hashes"]),
                 )
                 for name, facts in entries.items()
@@ -61,8 +78,14 @@ def resolution_from_record(record: Mapping[str, Any]) -> Resolution | None:
             },
             reasons={name: tuple(facts["reasons"]) for name, facts in entries.items()},
         )
-    except (KeyError, TypeError, ValueError, AttributeError, RequirementError):
+    except _OTHER_FORM:
         return None
+
+
+def _candidate_source(
+    record: Mapping[str, Any], present: Mapping[str, InstalledDistribution]
+) -> PinnedSource | InstalledDistribution:
+    return present[record["installed"]] if "installed" in record else _source_from_record(record)
 
 
 def _metadata(record: Mapping[str, object]) -> CoreMetadata:
@@ -100,8 +123,8 @@ def _source_to_record(source: PinnedSource | InstalledDistribution) -> dict[str,
                 "yanked": source.yanked,
                 "size": source.size,
             }
-        case InstalledDistribution():
-            raise _UnwritableError
+        case InstalledDistribution(info=info):
+            return {"installed": str(info)}
 
 
 def _source_from_record(record: Mapping[str, Any]) -> PinnedSource:

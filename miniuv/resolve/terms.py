@@ -4,10 +4,9 @@ A name and each of its extras are identified apart, so that ``proj[dev]`` is ``p
 the pick for ``(proj, dev)`` depends on exactly the same candidate for ``(proj, "")``.
 """
 
-from dataclasses import dataclass
-
 from miniuv.models.requirement import Requirement
 from miniuv.models.resolution import Candidate
+from miniuv.values import dataclass
 
 Identifier = tuple[str, str]
 """Normalised name and normalised extra; the extra is empty for the distribution itself."""

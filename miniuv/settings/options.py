@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from miniuv.errors import RequirementError, SettingsError
 from miniuv.models.url import Url, redact
+from miniuv.values import dataclass
 
 LinkMode = Literal["auto", "clone", "hardlink", "copy"]
 

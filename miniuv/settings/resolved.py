@@ -3,12 +3,12 @@
 import functools
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from miniuv.models.url import Url
 from miniuv.settings.options import SETTINGS, LinkMode
 from miniuv.settings.places import layers
+from miniuv.values import dataclass, field
 
 
 def available_cores() -> int:

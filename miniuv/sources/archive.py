@@ -69,7 +69,7 @@ class Archives:
         if isinstance(pinned, IndexFile) and (text := self._index.metadata(pinned)) is not None:
             return parse_metadata(text, where=f"{pinned.filename}.metadata")
         if pinned.filename.endswith(".whl"):
-            return wheel_metadata(self.wheel(pinned))
+            return self._metadata_inside(pinned)
         if found := self._built.find(self._identity(pinned)):
             return wheel_metadata(found)
         from miniuv.archive.sdist import read_pkg_info
@@ -79,6 +79,17 @@ class Archives:
         if text is not None and (static := static_sdist_metadata(text)):
             return static
         return self._built.metadata(self._tree(pinned))
+
+    def _metadata_inside(self, pinned: Archive) -> CoreMetadata:
+        """Out of the wheel; one of an index is not unpacked before it is chosen."""
+        if isinstance(pinned, ArchiveSource):
+            return wheel_metadata(self.wheel(pinned))
+        if found := self._wheels.find(self.download(pinned).sha256):
+            return wheel_metadata(found)
+        from miniuv.archive.wheel import read_wheel_metadata
+
+        text = read_wheel_metadata(self._checked(pinned).path, filename=pinned.filename)
+        return parse_metadata(text, where=f"{pinned.filename}: METADATA")
 
     def _wheel(self, pinned: Archive) -> UnpackedWheel:
         if pinned.filename.endswith(".whl"):

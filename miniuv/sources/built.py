@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,6 +18,7 @@ from miniuv.sources.folder import build_title, read_project
 from miniuv.sources.metadata_record import metadata_from_record, metadata_to_record
 from miniuv.sources.once import Once
 from miniuv.sources.wheels import Wheels, wheel_metadata
+from miniuv.values import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +72,8 @@ class BuiltWheels:
         self.check_free = jobs.check_free
         """Raises where this thread may not wait for anybody."""
         self._copies = ExitStack()
+        self.copy = Once(self._copy, label=lambda _: "", check_free=jobs.check_free)
+        """The project's folder in a private copy, the one that will be built; not to be written to."""
         self._ready = Once(self._prepare, check_free=jobs.check_free)
 
     def __enter__(self) -> Self:
@@ -145,8 +147,11 @@ class BuiltWheels:
         self._store.write_record(self._action("wheel", identity), record)
         return unpacked
 
+    def _copy(self, tree: SourceTree) -> Path:
+        return tree.copy_to(self._copies.enter_context(self._store.staging("build")))
+
     def _prepare(self, tree: SourceTree) -> ReadyBuild:
-        project = tree.copy_to(self._copies.enter_context(self._store.staging("build")))
+        project = self.copy(tree)
         pyproject = read_project(project, title=tree.title)
         title = build_title(pyproject, tree.title)
         ready = self._builder.prepare(

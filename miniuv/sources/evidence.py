@@ -13,11 +13,11 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from miniuv.backend.trace import Seen, TraceReport
 from miniuv.stamps import newest_time, path_of, settled, stamp
+from miniuv.values import dataclass, replace
 
 _TICK = 20_000_000
 """Nanoseconds; see ``miniuv.stamps``."""

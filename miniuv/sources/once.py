@@ -57,7 +57,7 @@ class Once(Generic[K, T]):
         holds: Callable[[T], bool] | None = None,
         check_free: Callable[[str], None] | None = None,
     ) -> None:
-        """``label`` names a question for people, should it be part of a loop.
+        """``label`` names a question for people, should it be part of a loop; a question without a name is left out.
 
         ``check_free`` raises where the calling thread holds a lock, and so may not wait for an answer.
         ``holds`` says, quickly, whether an answer is still true; one that is not is computed anew.
@@ -119,7 +119,7 @@ def _asking(question: _Question) -> Iterator[None]:
 
 
 def _loop(chain: list[_Question]) -> BuildError:
-    labels = [label for label, _ in groupby(question.label for question in chain)]
+    labels = [label for label, _ in groupby(filter(None, (question.label for question in chain)))]
     if len(labels) == 1:
         labels *= 2
     return BuildError(

@@ -34,7 +34,9 @@ def in_parallel(
     try:
         done, _ = wait(futures.values(), return_when=FIRST_EXCEPTION)
         # Where one has failed, it is among those that are done.
-        return tuple(futures[position].result() for position in positions if futures[position] in done)
+        results = tuple(futures[position].result() for position in positions if futures[position] in done)
+        pool.shutdown()  # nothing is left to be waited for but the threads' own end
+        return results
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         if cancel is not None:

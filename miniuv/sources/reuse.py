@@ -12,7 +12,6 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -30,6 +29,7 @@ from miniuv.project.pyproject import Pyproject
 from miniuv.reporter import Reporter
 from miniuv.sources.evidence import Fact, UnprovableError, first_change, gather, renewed, shown
 from miniuv.sources.wheels import Wheels
+from miniuv.values import dataclass
 
 _FORMAT = "1"
 _PINNED_GIT = re.compile(r"git\+.*@([0-9a-f]{40}|[0-9a-f]{64})(#.*)?")

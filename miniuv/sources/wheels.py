@@ -2,10 +2,10 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from miniuv.archive.intact import Condition, DamagedWheelError, examine, hash_file, looks_untouched
@@ -19,6 +19,8 @@ from miniuv.models.source import Sha256
 from miniuv.models.wheel import UnpackedWheel
 from miniuv.project.core_metadata import parse_metadata
 from miniuv.reporter import Reporter, activity
+from miniuv.values import replace
+from miniuv.workers import Workers
 
 _ATTEMPTS = 3
 
@@ -30,8 +32,10 @@ class Wheels:
     what answers questions (METADATA), ``verify`` at everything, just before it is linked.
     """
 
-    def __init__(self, *, store: Store, jobs: JobRunner, reporter: Reporter) -> None:
+    def __init__(self, *, store: Store, jobs: JobRunner, reporter: Reporter, workers: Workers | None = None) -> None:
+        """``workers`` do what ``unpacking`` makes."""
         self._store = store
+        self._workers = workers
         self._jobs = jobs
         self._reporter = reporter
         self._settled: dict[Sha256, UnpackedWheel] = {}
@@ -129,14 +133,12 @@ class Wheels:
         return settled
 
     def _unpack(self, wheel: Path, *, filename: str, digest: Sha256) -> UnpackedWheel:
-        from miniuv.archive.wheel import unpack_wheel
-
         with activity(self._reporter, "unpack", filename):
             for _ in range(_ATTEMPTS):
                 with self._store.staging("unpack") as staged:
                     entry = staged / "entry"
                     entry.mkdir()
-                    unpack_wheel(wheel, filename=filename, digest=digest, entry=entry)
+                    self._fill(entry, wheel, filename=filename, digest=digest)
                     published = self._store.publish(entry, "unpacked", digest)
                 if (unpacked := self.find(digest)) is not None:  # somebody else's may have been there, and damaged
                     return unpacked
@@ -145,6 +147,34 @@ class Wheels:
             where=str(published),
             hint="check the disk, or choose another folder with `--cache-dir`",
         )
+
+    def _fill(self, entry: Path, wheel: Path, *, filename: str, digest: Sha256) -> None:
+        """Unpack into ``entry``, elsewhere if that is possible; what goes wrong there is found again here."""
+        if self._workers is not None:
+            request = {"path": str(wheel), "filename": filename, "digest": digest, "entry": str(entry)}
+            if self._workers.do(json.dumps(request).encode(), weight=wheel.stat().st_size):
+                return
+            shutil.rmtree(entry)
+            entry.mkdir()
+        from miniuv.archive.wheel import unpack_wheel
+
+        unpack_wheel(wheel, filename=filename, digest=digest, entry=entry)
+
+
+def unpacking() -> Callable[[bytes], None]:
+    """What the workers do for ``Wheels``; here, so that only they need to import it."""
+    from miniuv.archive.wheel import unpack_wheel
+
+    def unpack(request: bytes) -> None:
+        wanted = json.loads(request)
+        unpack_wheel(
+            Path(wanted["path"]),
+            filename=wanted["filename"],
+            digest=Sha256(wanted["digest"]),
+            entry=Path(wanted["entry"]),
+        )
+
+    return unpack
 
 
 def wheel_metadata(wheel: UnpackedWheel) -> CoreMetadata:

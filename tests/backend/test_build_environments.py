@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import subprocess
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -90,6 +91,83 @@ def test_modules_are_compiled_as_if_they_had_always_been_there(
     assert places == [str(compiled), str(compiled.parent.parent / "__init__.py")]
     assert compiled.stat() == before
     assert str(prefix).encode() in compiled.read_bytes()
+
+
+@pytest.fixture
+def provide(tmp_path: Path, interpreter: Interpreter) -> Callable[..., UnpackedWheel]:
+    """Make a wheel with such modules, and unpack it."""
+
+    def make(name: str, modules: dict[str, str]) -> UnpackedWheel:
+        make_wheel(tmp_path / name, name, "1.0", modules)
+        return FolderProvisioner(tmp_path / name, tmp_path / f"{name}-unpacked").provide(
+            [name], interpreter=interpreter
+        )[0]
+
+    return make
+
+
+def many_modules(package: str) -> dict[str, str]:
+    """So many that another process pays, and that taking over what was compiled does."""
+    return {
+        f"{package}/{name}.py": f"def where(): return {name!r}\n"
+        for name in ["__init__", *map("m{}".format, range(210))]
+    }
+
+
+def bytecode_of(prefix: Path, module: str) -> bytes:
+    folder, _, name = module.rpartition("/")
+    (compiled,) = prefix.glob(f"lib/python3.*/site-packages/{folder}/__pycache__/{name}.*.pyc")
+    return compiled.read_bytes()
+
+
+def test_every_module_is_compiled_however_many_processes_share_them(
+    environments: BuildEnvironments, interpreter: Interpreter, provide: Callable[..., UnpackedWheel]
+) -> None:
+    prefix = environments.obtain(interpreter, [provide("big", many_modules("big"))])
+    (folder,) = prefix.glob("lib/python3.*/site-packages/big")
+    compiled = {path.name.partition(".")[0] for path in folder.glob("__pycache__/*.pyc")}
+    assert compiled == {path.stem for path in folder.glob("*.py")}
+    assert sorted(path.suffix for path in folder.rglob("*") if path.is_file()) == [".py"] * 211 + [".pyc"] * 211
+
+
+@pytest.mark.parametrize("first", ["smaller", "larger"])
+def test_what_one_environment_has_compiled_is_not_compiled_for_another(
+    environments: BuildEnvironments, interpreter: Interpreter, provide: Callable[..., UnpackedWheel], first: str
+) -> None:
+    package = f"before_{first}"
+    big = provide("big", many_modules(package))
+    small = provide("small", {f"small_{first}/__init__.py": ""})
+    orders = [[big], [big, small]] if first == "smaller" else [[big, small], [big]]
+    before, after = (environments.obtain(interpreter, wheels) for wheels in orders)
+    assert str(before).encode() in bytecode_of(after, f"{package}/m7")
+    code = f"import {package}.m7 as m; print(m.where.__code__.co_filename)"
+    assert output(after / "bin" / "python", "-c", code).startswith(f"{after}/")
+    larger = after if first == "smaller" else before
+    assert str(larger).encode() in bytecode_of(larger, f"small_{first}/__init__")
+
+
+def test_environments_that_have_much_in_common_are_made_by_many_threads_at_once(
+    environments: BuildEnvironments, interpreter: Interpreter, provide: Callable[..., UnpackedWheel]
+) -> None:
+    big = provide("crowded", many_modules("crowded"))
+    small = [provide(name, {f"{name}.py": ""}) for name in ("crowded_one", "crowded_two")]
+    kinds = [[big], [big, small[0]], [big, small[1]], [big, *small]] * 3
+    with ThreadPoolExecutor(len(kinds)) as pool:
+        made = [*pool.map(lambda wheels: environments.obtain(interpreter, wheels), kinds)]
+    assert made == made[:4] * 3
+    sources = {line for prefix in made[:4] for line in bytecode_of(prefix, "crowded/m7").split(b"/") if len(line) == 32}
+    assert len(sources) == 1  # compiled in one of them only
+
+
+def test_a_module_that_another_wheel_replaces_is_compiled_anew(
+    environments: BuildEnvironments, interpreter: Interpreter, provide: Callable[..., UnpackedWheel]
+) -> None:
+    big = provide("big", many_modules("covered"))
+    other = provide("other", {"covered/m7.py": "def where(): return 'replaced'\n"})
+    environments.obtain(interpreter, [big])
+    prefix = environments.obtain(interpreter, [big, other])
+    code = "import covered.m6, covered.m7; print(covered.m6.where(), covered.m7.where())"
+    assert output(prefix / "bin" / "python", "-c", code) == "m6 replaced"
 
 
 def test_the_same_wheels_share_an_environment_in_any_order_and_others_do_not(

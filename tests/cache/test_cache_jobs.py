@@ -16,7 +16,7 @@ from miniuv.cache.store import Store
 from miniuv.errors import BuildError, Interrupted, LockOrderError, LockWaitExpiredError
 from miniuv.reporter import Reporter
 from tests.support.lock_rules import violations
-from tests.support.processes import OtherProcess, RecordingReporter, read_lock_log
+from tests.support.processes import OtherProcess, RecordingReporter, read_lock_log, until
 
 LIMITS: dict[Permit, int] = {"fetch": 8, "download": 16, "build": 2}
 
@@ -237,16 +237,16 @@ class TestAmongProcesses:
     def test_ctrl_c_ends_a_wait_at_once(self, tmp_path: Path) -> None:
         wait = """
             try:
-                say("waiting")
                 jobs.obtain(make_job(store, "held"))
             except KeyboardInterrupt:
                 say("interrupted")
             store.close()
         """
+        log = tmp_path / "log"
         with OtherProcess(HOLD_JOB, tmp_path) as holder:
             holder.expect("running")
-            with OtherProcess(OTHER + dedent(wait), tmp_path) as waiter:
-                waiter.expect("waiting")
+            with OtherProcess(OTHER + dedent(wait), tmp_path, environ={"MINIUV_LOCK_LOG": str(log)}) as waiter:
+                until(lambda: log.exists() and any(event["event"] == "wait" for event in read_lock_log(log)))
                 os.kill(waiter.pid, signal.SIGINT)
                 waiter.expect("interrupted")
                 waiter.end()

@@ -118,7 +118,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path, library: Path) -> Iter
         requirement = _KINDS[request.param](world, index)
         (world.folder / ".venv").rename(world.folder / "pristine")
         cache = Path(world.environ["MINIUV_CACHE_DIR"])
-        with CrashingCommands(library=library, cache=cache, folder=world.folder, scratch=tmp_path) as commands:
+        with CrashingCommands(library=library, below=cache, folder=world.folder, scratch=tmp_path) as commands:
             made = Bench(
                 kind=request.param, world=world, commands=commands, requirement=requirement, installed={"pebble": "1.0"}
             )

@@ -45,7 +45,10 @@ def cache_of(world: World) -> Path:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A cache with a wheel of an index, one of a repository, and one of a folder; all of it installed."""
+    """A cache with a wheel of an index, one of a repository, and one of a folder; all of it installed.
+
+    What would be installed was asked before, which leaves a plain checkout.
+    """
     folder = tmp_path_factory.mktemp("cache-commands")
     (folder / "index").mkdir()
     with SimpleIndex(folder / "index") as server:
@@ -54,7 +57,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         repository = GitRepository.create(folder / "from-git.git")
         commit = repository.commit(project_files("from-git", dynamic=True))
         dependencies = ["from-index", f"from-git @ git+{repository.url}@{commit}"]
-        world.install("-e", write_project(world.folder, "local", dependencies=dependencies))
+        arguments = ("-e", write_project(world.folder, "local", dependencies=dependencies))
+        world.install("--dry-run", *arguments)
+        world.install(*arguments)
         yield world
 
 

@@ -51,7 +51,7 @@ def test_the_version_is_told_by_next_to_nothing(world: World) -> None:
 
     assert beyond(modules, NEVER | NETWORK | WORK | READING) == []
     assert {name for name in modules if name.startswith("miniuv.")} <= {
-        "miniuv.noop", "miniuv.state", "miniuv.stamps", "miniuv.errors", "miniuv.cli", "miniuv.cli.entry",
+        "miniuv.noop", "miniuv.state", "miniuv.stamps",
     }  # fmt: skip
 
 
@@ -77,6 +77,14 @@ def test_what_the_cache_has_is_installed_without_network_or_archives(filled: Wor
 
     assert filled.installed() == {"one": "1.0", "two": "1.0"}
     assert beyond(modules, NEVER | NETWORK | {"tarfile", "multiprocessing"}) == []
+
+
+def test_what_was_resolved_before_needs_no_resolver(world: World, tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "one", "1.0", files={"one.py": ""})
+    for _ in range(3):
+        world.install("--dry-run", str(wheel))  # until the wheel is old enough to be trusted by its times
+
+    assert beyond(loaded(world, "pip", "install", str(wheel)), NEVER | NETWORK | {"resolvelib"}) == []
 
 
 def test_the_budget_notices_a_part_of_a_library() -> None:

@@ -324,7 +324,8 @@ def test_verbose_tells_why_and_twice_verbose_what_a_backend_says(world: World) -
     assert "packages are looked for on" not in said.err
     assert "the backend speaks" not in said.err
     assert "the backend speaks" in world.install("-vv", "-e", "one").err
-    assert "reinstall one 1.0: editable" in world.install("--explain", "-e", "one").err
+    write_project(world.folder, "one", version="1.1")
+    assert "upgrade one 1.1: editable" in world.install("--explain", "-e", "one").err
 
 
 @pytest.mark.parametrize("redirection", ["| head -0", ">&-", "2>&-", "<&- >&- 2>&-", "2>&1 >&- | head -0"])

@@ -14,6 +14,7 @@ from miniuv.git.refs import Listing
 from miniuv.git.remote import Remote
 from miniuv.git.transport import Transport
 from miniuv.models.url import Url
+from miniuv.process import SubprocessRunner
 from miniuv.reporter import Activity, Reporter
 from tests.support.git_repositories import GitRepository, git
 from tests.support.git_room import RememberingRunner, open_room, plain_environment
@@ -122,10 +123,48 @@ def test_insteadof_of_the_users_file_and_of_the_environment_is_honoured(
         }
         with open_room(tmp_path / "cache", environ=variables) as room:
             assert (room.checkout("https://host.invalid/org/lib.git") / "a").read_text() == "2"
-            (tmp_path / "home" / ".gitconfig").write_text(
-                f'[url "{repository.path.parent.as_uri()}/"]\n\tinsteadOf = ssh://git@host.invalid/\n'
-            )
+        (tmp_path / "home" / ".gitconfig").write_text(
+            f'[url "{repository.path.parent.as_uri()}/"]\n\tinsteadOf = ssh://git@host.invalid/\n'
+        )
+        with open_room(tmp_path / "cache", environ=variables) as room:
             assert (room.checkout("ssh://git@host.invalid/lib.git") / "a").read_text() == "2"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://host.invalid/org/lib.git",
+        "https://host.invalid/org/deep/lib.git",
+        "https://HOST.invalid/org/lib.git",
+        "https://host.invalid/other.git",
+        "ssh://git@host.invalid/org/lib.git",
+    ],
+)
+def test_an_address_leads_where_git_says_it_does(tmp_path: Path, address: str) -> None:
+    rewrites = [
+        ("https://one.invalid/", "https://host.invalid/"),
+        ("https://Two.invalid/a.b/", "https://host.invalid/org/deep/"),
+        ("https://three.invalid/", "https://host.invalid/org/"),
+        ("https://four.invalid/", "ssh://git@host.invalid/"),
+        ("https://five.invalid/", "ssh://git@host.invalid/"),
+    ]
+    variables = {"GIT_CONFIG_COUNT": str(len(rewrites))}
+    for number, (base, begin) in enumerate(rewrites):
+        variables |= {f"GIT_CONFIG_KEY_{number}": f"URL.{base}.insteadOf", f"GIT_CONFIG_VALUE_{number}": begin}
+    environ = {**plain_environment(tmp_path), **variables}
+    ours = Git(runner=SubprocessRunner(), environ=environ, directory=tmp_path)
+    told = ours.run("ls-remote", "--get-url", address, what="tell an address").decode().strip()
+    assert ours.rewritten(address) == told
+
+
+def test_a_repository_without_submodules_is_fetched_and_checked_out_by_few_processes(
+    tmp_path: Path, repository: GitRepository
+) -> None:
+    with open_room(tmp_path / "cache") as room:
+        room.build_copy(repository.url, repository.head(), tmp_path / "copy")
+        commands = ["version", "--get-regexp", "fetch", "cat-file", "for-each-ref", "read-tree"]
+        assert [room.runner.count(command) for command in commands] == [1] * len(commands)
+        assert len(room.runner.commands) == len(commands)
 
 
 def test_insteadof_cannot_lead_to_a_remote_helper(tmp_path: Path) -> None:

@@ -105,6 +105,31 @@ def test_metadata_is_read_out_of_a_long_wheel_without_fetching_it(
         assert len([asked for asked in server.asked if asked.path.endswith(".whl")]) == len(parts)
 
 
+def test_what_no_page_speaks_of_is_not_asked_for_beside_a_wheel_whose_length_is_known(
+    folder: Path, open_index: OpenIndex, long_wheel: bytes
+) -> None:
+    (folder / WHEEL).write_bytes(long_wheel)
+    with SimpleIndex(folder, metadata="unadvertised", ranges=True) as server:
+        for file in folder.glob("*.whl"):
+            server.extra[file.name] = {"size": file.stat().st_size}
+        index = open_index(server.url)
+        found = {file.filename: index.metadata(file) for file in index.files(FOO)}
+        assert found.pop("foo-2.0-py3-none-any.whl") is None  # a short one, which will be fetched whole
+        assert b"Name: foo" in (found[WHEEL] or b"")
+        assert asked_beside(server) == []
+
+
+def test_a_long_wheel_whose_host_gives_no_parts_has_its_metadata_beside_it(
+    folder: Path, open_index: OpenIndex, long_wheel: bytes
+) -> None:
+    (folder / WHEEL).write_bytes(long_wheel)
+    with SimpleIndex(folder, metadata="unadvertised") as server:
+        server.extra[WHEEL] = {"size": len(long_wheel)}
+        index = open_index(server.url)
+        (file,) = (file for file in index.files(FOO) if file.filename == WHEEL)
+        assert b"Name: foo" in (index.metadata(file) or b"")
+
+
 def test_a_host_that_gives_no_parts_is_asked_for_one_once(
     folder: Path, open_index: OpenIndex, long_wheel: bytes
 ) -> None:

@@ -22,7 +22,7 @@ from miniuv.models.resolution import Candidate, Resolution
 from miniuv.models.source import ArchiveSource, CommitId, DirectorySource, IndexFile, PinnedGit, PinnedSource
 from miniuv.models.url import Url
 from miniuv.resolve import resolver
-from miniuv.resolve.resolution_record import resolution_from_record, resolution_to_record
+from miniuv.resolve.resolution_record import asked_from_record, resolution_from_record, resolution_to_record
 from tests.support.commands import World
 from tests.support.git_repositories import GitRepository
 from tests.support.projects import project_files, write_project
@@ -115,12 +115,66 @@ def test_another_question_is_another_resolution(asking: Asking) -> None:
     assert asking.ask("alpha", SETUPTOOLS_SCM_PRETEND_VERSION="9")[0]
 
 
-@pytest.mark.parametrize("option", ["-U", "--refresh", "--reinstall", "-P=beta", "--reinstall-package=beta"])
+@pytest.mark.parametrize("option", ["--refresh", "--reinstall", "--reinstall-package=beta"])
 def test_who_wants_it_asked_again_has_it_asked_again(asking: Asking, option: str) -> None:
     asking.settled("alpha")
     asking.ask("alpha", option)
 
     assert asking.ask("alpha", option)[0]
+
+
+def test_an_upgrade_asks_for_every_page_again_and_remembers_what_they_led_to(asking: Asking) -> None:
+    told = asking.settled("-U", "alpha")
+    before = len(asking.index.paths("/simple/"))
+    anew, again = asking.ask("-U", "alpha")
+
+    assert (anew, again) == (False, told)
+    assert sorted(asking.index.paths("/simple/")[before:]) == ["/simple/alpha/", "/simple/beta/"]
+
+
+def test_an_upgrade_remembers_where_an_index_only_repeats_itself(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking.index, "etag", False)
+    make_wheel(asking.index.folder, "sigma", "1.0")
+    asking.settled("-U", "sigma")
+
+    assert not asking.ask("-U", "sigma")[0]
+
+
+@pytest.mark.parametrize("name", ["xi", "rho"])
+def test_what_an_upgrade_led_to_is_no_answer_without_it(asking: Asking, name: str) -> None:
+    make_wheel(asking.index.folder, name, "1.0")
+    asking.settled(name, "-U" if name == "xi" else "--upgrade-package=rho")
+
+    assert asking.ask(name)[0]
+
+
+def test_an_upgrade_hears_of_a_new_version_while_the_page_is_fresh(asking: Asking) -> None:
+    make_wheel(asking.index.folder, "omicron", "1.0", requires=["beta"])
+    asking.settled("-U", "omicron")
+    make_wheel(asking.index.folder, "omicron", "1.1", requires=["beta"])
+    before = len(asking.index.paths("/simple/"))
+    anew, told = asking.ask("-U", "omicron")
+
+    assert anew
+    assert "omicron==1.1" in told
+    # who was asked to confirm is not asked once more
+    assert sorted(asking.index.paths("/simple/")[before:]) == ["/simple/beta/", "/simple/omicron/"]
+
+
+def test_an_upgrade_hears_of_a_project_that_is_gone(asking: Asking) -> None:
+    wheel = make_wheel(asking.index.folder, "pi", "1.0")
+    asking.settled("-U", "pi")
+    wheel.unlink()
+
+    assert asking.world.miniuv("pip", "install", "--dry-run", "-U", "pi").code == 1
+
+
+def test_an_upgrade_of_another_package_is_another_resolution(asking: Asking) -> None:
+    asking.settled("alpha", "--upgrade-package=beta")
+
+    assert asking.ask("alpha", "--upgrade-package=alpha")[0]
 
 
 def test_another_target_is_another_resolution(asking: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,16 +299,17 @@ def test_metadata_that_only_a_backend_knows_is_not_taken_from_memory_unproven(as
     assert asking.ask("-e", "iota")[0]
 
 
-def test_a_commit_is_remembered_and_a_branch_is_not(asking: Asking) -> None:
-    repository = GitRepository.create(asking.world.folder / "kappa.git")
+@pytest.mark.parametrize("options", [(), ("-U",)])
+def test_a_commit_is_remembered_and_a_branch_is_not(asking: Asking, options: tuple[str, ...]) -> None:
+    repository = GitRepository.create(asking.world.folder / f"kappa{len(options)}.git")
     commit = repository.commit(project_files("kappa", dependencies=["beta"]))
-    asking.settled(f"kappa @ git+{repository.url}@{commit}")
+    asking.settled(f"kappa @ git+{repository.url}@{commit}", *options)
     for _ in range(3):
-        asking.ask(f"kappa @ git+{repository.url}@main")
+        asking.ask(f"kappa @ git+{repository.url}@main", *options)
     repository.commit(project_files("kappa", dependencies=["alpha"]))
 
-    assert "alpha" in asking.ask(f"kappa @ git+{repository.url}@main")[1]
-    assert not asking.ask(f"kappa @ git+{repository.url}@{commit}")[0]
+    assert "alpha" in asking.ask(f"kappa @ git+{repository.url}@main", *options)[1]
+    assert not asking.ask(f"kappa @ git+{repository.url}@{commit}", *options)[0]
 
 
 def test_a_branch_named_by_an_editable_is_asked_for_every_time(asking: Asking) -> None:
@@ -363,15 +418,52 @@ def test_a_record_of_another_form_is_no_resolution() -> None:
     source = DirectorySource(path=Path("/x"), editable=True)
     record = resolution_to_record(_resolution(source, ""))
     assert record is not None
-    found = [spoiled for spoiled in _spoiled(record) if resolution_from_record(spoiled) is not None]
+    found = [
+        spoiled
+        for spoiled in _spoiled(record)
+        if resolution_from_record(spoiled) and asked_from_record(spoiled) is not None
+    ]
 
     assert [spoiled["requested"] for spoiled in found] == ["text", ["x"], {"one": 7}, {"one": {}}]
 
 
-def test_a_secret_address_or_an_installed_distribution_is_not_written_down() -> None:
+def test_a_secret_address_is_not_written_down() -> None:
     secret = ArchiveSource(url=Url.parse("https://me:pw@host.invalid/x.whl"))
-    metadata = CoreMetadata(display_name="one", version=Version("1.0"))
-    installed = InstalledDistribution(metadata=metadata, info=Path("/x"), location=Path("/"))
+    folder = DirectorySource(path=Path("/x"), editable=True)
 
     assert resolution_to_record(_resolution(secret, "")) is None
-    assert resolution_to_record(_resolution(installed, "")) is None
+    assert resolution_to_record(_resolution(folder, ""), asked=[secret]) is None
+
+
+def test_what_is_installed_comes_back_as_what_is_installed_now() -> None:
+    metadata = CoreMetadata(display_name="one", version=Version("1.0"))
+    installed = InstalledDistribution(metadata=metadata, info=Path("/x"), location=Path("/"))
+    record = resolution_to_record(_resolution(installed, ""))
+    assert record is not None
+
+    assert resolution_from_record(record, installed=[installed]) == _resolution(installed, "")
+    assert resolution_from_record(record) is None
+
+
+@given(st.lists(_SOURCES))
+def test_what_was_looked_at_comes_back_from_the_record(sources: list[PinnedSource]) -> None:
+    folder = DirectorySource(path=Path("/x"), editable=True)
+    record = json.loads(json.dumps(resolution_to_record(_resolution(folder, ""), asked=sources)))
+
+    assert asked_from_record(record) == tuple(sources)
+    assert asked_from_record({**record, "asked": [{}]}) is None
+
+
+@pytest.mark.parametrize("options", [(), ("-U",)])
+def test_what_is_kept_beside_a_commit_is_remembered(asking: Asking, options: tuple[str, ...]) -> None:
+    name = f"tau{len(options)}"
+    repository = GitRepository.create(asking.world.folder / f"{name}.git")
+    commit = repository.commit(project_files(name))
+    write_project(asking.world.folder, f"for-{name}", dependencies=[f"{name} @ git+{repository.url}@{commit}"])
+    asking.world.install("--no-deps", f"{name} @ git+{repository.url}@{commit}")
+    try:
+        assert name not in asking.settled(f"{name}", "-e", f"for-{name}", *options).replace(f"for-{name}", "")
+    finally:
+        assert asking.world.miniuv("pip", "uninstall", name).code == 0
+
+    assert asking.ask(f"{name}", "-e", f"for-{name}", *options)[0]

@@ -11,7 +11,7 @@ from miniuv.index.select import Selection, select
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.metadata import CoreMetadata
 from miniuv.models.source import IndexFile, PinnedSource
-from tests.support.universe import Universe
+from tests.support.universe import Universe, installed
 
 _PATIENCE = 20.0
 
@@ -47,9 +47,9 @@ class Slow(Universe):
         return super().metadata(pinned)
 
     def wheel(self, pinned: PinnedSource) -> object:
-        assert isinstance(pinned, IndexFile)
-        self.fetched.append(pinned.filename)
-        if pinned.filename == self.awaited_wheel:
+        name = pinned.filename if isinstance(pinned, IndexFile) else str(pinned)
+        self.fetched.append(name)
+        if name.endswith(self.awaited_wheel or "\0"):
             self.until.set()
         return object()
 
@@ -85,6 +85,21 @@ def test_the_wheel_of_what_is_chosen_is_fetched_while_the_resolver_goes_on(unive
     universe.held, universe.awaited_wheel = "two", "one-1-py3-none-any.whl"
     universe.versions("one")
     assert universe.came_in_time
+
+
+def test_what_is_named_by_its_place_is_built_while_the_resolver_goes_on(universe: Slow) -> None:
+    universe.project("one", "one", "1", "two")
+    universe.release("two", "1")
+    universe.held, universe.awaited_wheel = "two", "/one"
+    universe.versions(editables=["one"])
+    assert universe.came_in_time
+
+
+def test_what_is_installed_already_is_not_built_ahead(universe: Slow) -> None:
+    universe.project("one", "one", "1")
+    universe.versions(editables=["one"], installed=[installed("one", "1")])
+    universe.versions(editables=["one"], dry_run=True)
+    assert universe.fetched == []
 
 
 @pytest.mark.parametrize(("size", "options"), [(1000, {"dry_run": True}), (1 << 30, {})], ids=["dry run", "huge"])

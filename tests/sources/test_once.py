@@ -83,6 +83,14 @@ def test_a_loop_through_several_kinds_of_question_names_them_all() -> None:
     assert caught.value.hint
 
 
+def test_a_question_without_a_name_is_left_out_of_the_loop_that_is_told() -> None:
+    wheel: Once[str, str] = Once(lambda key: needs({"a": "b", "b": "a"}[key]), label=lambda key: f"the wheel of {key}")
+    needs: Once[str, str] = Once(wheel, label=lambda _: "")
+    with pytest.raises(BuildError) as caught:
+        wheel("a")
+    assert str(caught.value).endswith("loop: the wheel of a needs the wheel of b needs the wheel of a")
+
+
 def test_two_threads_from_both_ends_of_a_loop_do_not_wait_for_each_other() -> None:
     begun = threading.Barrier(2)
 

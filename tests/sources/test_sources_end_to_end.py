@@ -42,6 +42,20 @@ def test_a_git_requirement_with_static_metadata_is_not_built_to_be_resolved(worl
     assert builds(world) == []
 
 
+def test_what_is_built_is_read_in_its_private_copy_and_what_is_not_in_a_checkout_that_is_kept(
+    world: World, tmp_path: Path
+) -> None:
+    repository = GitRepository.create(world.folder / "one.git")
+    commit = repository.commit(project_files("one"))
+    asked = f"one @ git+{repository.url}@{commit}"
+    world.install(asked)
+    assert not list(tmp_path.glob("cache/v1/checkouts/*"))
+    repository = GitRepository.create(world.folder / "two.git")
+    repository.commit(project_files("two"))
+    world.install("--dry-run", f"two @ git+{repository.url}")
+    assert len(list(tmp_path.glob("cache/v1/checkouts/*"))) == 1
+
+
 def test_a_git_wheel_is_built_once_for_every_environment(world: World, tmp_path: Path) -> None:
     repository = GitRepository.create(world.folder / "one.git")
     commit = repository.commit(project_files("one", dynamic=True))

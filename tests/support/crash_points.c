@@ -94,6 +94,8 @@ static int change(const char *kind, const char *path)
         if (length > 0)
             syscall(SYS_write, log_descriptor, line, (size_t)length);
     }
+    if (shared->error < 0)
+        return number == shared->chosen ? (int)-shared->error : 0;
     if (shared->error != 0)
         return shared->chosen != 0 && number >= shared->chosen && needs_space(kind) ? (int)shared->error : 0;
     if (number == shared->chosen) {

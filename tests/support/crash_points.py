@@ -1,4 +1,4 @@
-"""Commands that are killed before a chosen change of the cache, or see it fail (``crash_points.c``)."""
+"""Commands that are killed before a chosen change of a folder, or see it fail (``crash_points.c``)."""
 
 import json
 import os
@@ -25,13 +25,13 @@ class Crash:
     """-9: it was killed."""
     err: str
     changes: tuple[str, ...]
-    """``kind path`` of each change up to the end, paths relative to the cache."""
+    """``kind path`` of each change up to the end, paths relative to the folder."""
 
 
 class CrashingCommands:
-    """Runs commands of one cache, each forked from a process that has everything imported."""
+    """Runs commands that change one folder, each forked from a process that has everything imported."""
 
-    def __init__(self, *, library: Path, cache: Path, folder: Path, scratch: Path) -> None:
+    def __init__(self, *, library: Path, below: Path, folder: Path, scratch: Path) -> None:
         self._folder = folder
         self._log, self._complaints = scratch / "changes", scratch / "complaints"
         numbers = scratch / "numbers"
@@ -39,7 +39,7 @@ class CrashingCommands:
         self.environ = {
             "LD_PRELOAD": str(library),
             "CRASH_FILE": str(numbers),
-            "CRASH_BELOW": str(cache),
+            "CRASH_BELOW": str(below),
             "CRASH_LOG": str(self._log),
         }
         self._server = subprocess.Popen(
@@ -63,7 +63,8 @@ class CrashingCommands:
         """Run ``miniuv arguments``, killed before change number ``chosen`` (0: not at all).
 
         ``whole`` kills miniuv along with whatever child is about to make the change; else the child alone.
-        With an ``error`` nothing is killed: that change fails, and all later ones that need space.
+        With an ``error`` nothing is killed: that change fails, and all later ones that need space; with a negative
+        one it fails alone.
         """
         self._log.write_bytes(b"")
         self._complaints.write_bytes(b"")

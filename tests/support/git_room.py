@@ -32,8 +32,8 @@ class RememberingRunner(SubprocessRunner):
         return super().run(argv, **options)
 
     def count(self, command: str) -> int:
-        """How often git ran with that command; asking where an address leads is not counted."""
-        return sum(command in argv and "--get-url" not in argv for argv in self.commands)
+        """How often git ran with that command."""
+        return sum(command in argv for argv in self.commands)
 
 
 class GitRoom:

@@ -84,7 +84,7 @@ class OtherProcess:
     def end(self) -> list[str]:
         """Wait for a good end; what was said and not heard yet."""
         said, complaints = self._process.communicate()
-        assert self._process.returncode == 0, complaints
+        assert self._process.returncode == 0, f"ended with {self._process.returncode}:\n{complaints}"
         return said.splitlines()
 
     def __enter__(self) -> Self:
