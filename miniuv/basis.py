@@ -12,6 +12,7 @@ from pathlib import Path
 
 import miniuv
 from miniuv import state
+from miniuv.environment.installed import site_folders
 from miniuv.environment.places import WORK_FOLDER
 from miniuv.index.local import local_path
 from miniuv.models.interpreter import Interpreter
@@ -120,10 +121,9 @@ def _trim(folder: Path) -> None:
 
 def _environment(interpreter: Interpreter) -> list[str]:
     scheme = interpreter.scheme
-    sites = {os.path.realpath(site): str(site) for site in (scheme.purelib, scheme.platlib)}
     own = [interpreter.executable, interpreter.prefix / "pyvenv.cfg", interpreter.prefix / "conda-meta", scheme.scripts]
     lines = [stamp(str(path)) for path in own]
-    for site in sites.values():
+    for site in map(str, site_folders(interpreter)):
         lines.append(stamp(site))
         for name in sorted(os.listdir(site)):
             if name.endswith(".dist-info") and not name.startswith("~"):
@@ -166,8 +166,8 @@ def _may_stand(request: InstallRequest, settings: Settings, interpreter: Interpr
 def _of_source(pinned: PinnedSource, catalog: Catalog) -> tuple[Sequence[str], Sequence[str]] | None:
     """The files, and the stamps, that the content of a direct source rests on; ``None`` where it may change unseen."""
     match pinned:
-        case PinnedGit(commit=commit, requested=requested):
-            return ((), ()) if requested is not None and requested.lower() == commit else None
+        case PinnedGit():
+            return ((), ()) if pinned.is_fixed else None
         case ArchiveSource(url=url, hashes=hashes):
             if url.scheme == "file":
                 return [str(local_path(url))], ()

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 FOLDER = ".miniuv-state"
 HEADER = "miniuv state 1"
 END = "end"
-COLORS = ("always", "never", "terminal")
 
 _PASSING = frozenset({"PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES"})
 """Variables that differ from one command to the next and mean nothing to any."""

@@ -8,6 +8,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -87,18 +88,14 @@ def check_intact(wheels: Iterable[UnpackedWheel]) -> None:
             raise DamagedWheelError(wheel, damaged)
 
 
-def hash_file(path: str) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
+def hash_file(path: str | Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits; raises ``OSError``."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _looks_same(facts: os.stat_result, file: WheelFile) -> bool:
-    return (
-        facts.st_mtime_ns == file.mtime_ns
-        and facts.st_size == file.size
-        and facts.st_mode == (_PROGRAM if file.executable else _PLAIN)
-    )
+    return facts.st_mtime_ns == file.mtime_ns and facts.st_size == file.size and facts.st_mode == _mode(file)
 
 
 def _mode(file: WheelFile) -> int:

@@ -1,9 +1,10 @@
 """The variables that a backend sees."""
 
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+
+from miniuv.cache.lock_keys import text_digest
 
 _GIT_LOCATION = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY",
@@ -46,7 +47,7 @@ def whole_environment_digest(environ: Mapping[str, str]) -> str:
     """
     seen = {**hook_environment(environ, Path("/")), "PATH": environ.get("PATH") or os.defpath}
     counting = sorted((name, value) for name, value in seen.items() if name not in _INCIDENTAL)
-    return hashlib.sha256(repr(counting).encode("utf-8", "surrogatepass")).hexdigest()
+    return text_digest(repr(counting))
 
 
 def variables_digest(environ: Mapping[str, str]) -> str:
@@ -59,4 +60,4 @@ def variables_digest(environ: Mapping[str, str]) -> str:
         for name, value in environ.items()
         if name in _RELEVANT_VARIABLES or name.startswith(_RELEVANT_PREFIXES)
     )
-    return hashlib.sha256(repr(relevant).encode("utf-8", "surrogatepass")).hexdigest()[:32] if relevant else ""
+    return text_digest(repr(relevant))[:32] if relevant else ""

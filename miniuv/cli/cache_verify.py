@@ -1,7 +1,6 @@
 """``miniuv cache verify``."""
 
 import argparse
-import hashlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -107,9 +106,10 @@ def _checks(cache: "OpenCache", context: Context) -> "Mapping[EntryKind, Check]"
 
 def _check_name(path: Path) -> str | None:
     """A file that is named by its own content."""
+    from miniuv.archive.intact import hash_file
+
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hash_file(path)
     except FileNotFoundError:
         raise
     except OSError as error:

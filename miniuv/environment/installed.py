@@ -69,14 +69,17 @@ def fingerprint(interpreter: Interpreter) -> str:
     return digest.hexdigest()
 
 
-def _infos(interpreter: Interpreter) -> Iterator[Path]:
-    """Yield what names a distribution; purelib and platlib are often one folder, by two names."""
-    seen: set[str] = set()
+def site_folders(interpreter: Interpreter) -> tuple[Path, ...]:
+    """The environment's own site-packages; purelib and platlib are often one folder, by two names."""
+    folders: dict[str, Path] = {}
     for site in (interpreter.scheme.purelib, interpreter.scheme.platlib):
-        real = os.path.realpath(site)
-        if real in seen:
-            continue
-        seen.add(real)
+        folders.setdefault(os.path.realpath(site), site)
+    return tuple(folders.values())
+
+
+def _infos(interpreter: Interpreter) -> Iterator[Path]:
+    """Yield what names a distribution."""
+    for site in site_folders(interpreter):
         try:
             names = sorted(os.listdir(site))
         except FileNotFoundError:

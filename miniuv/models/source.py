@@ -73,6 +73,11 @@ class PinnedGit:
     subdirectory: str | None = None
 
     @property
+    def is_fixed(self) -> bool:
+        """Whether the very commit was asked for: a branch or a tag may lead to another one tomorrow."""
+        return self.requested is not None and self.requested.lower() == self.commit
+
+    @property
     def identity(self) -> tuple[str, str, str]:
         """What makes two git requirements the same: canonical repository, commit, subdirectory."""
         return canonical_repository(self.repository), self.commit, self.subdirectory or ""

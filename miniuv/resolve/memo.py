@@ -5,7 +5,6 @@ must still be fresh by its own word and be the very same, and files of this mach
 asked for again, all at once, and must be the very same. In doubt nothing is remembered.
 """
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ import packaging
 
 import miniuv
 from miniuv.backend.variables import variables_digest, whole_environment_digest
+from miniuv.cache.lock_keys import text_digest
 from miniuv.cache.store import Store
 from miniuv.errors import MiniuvError
 from miniuv.index.local import local_path
@@ -146,8 +146,8 @@ class Memo:
     def _files_of(self, pinned: PinnedSource) -> tuple[list[str], list[str]] | None:
         """What the metadata of ``pinned`` rests on: files, and what a build has looked at; ``None``: it may change."""
         match pinned:
-            case PinnedGit(commit=commit, requested=requested):
-                return ([], []) if requested is not None and requested.lower() == commit else None
+            case PinnedGit():
+                return ([], []) if pinned.is_fixed else None
             case IndexFile(is_wheel=False):
                 return None  # its metadata may come from a build
             case IndexFile(url=url, hashes=hashes) | ArchiveSource(url=url, hashes=hashes):
@@ -189,8 +189,7 @@ class Memo:
             "variables": variables_digest(self._environ),
             "directory": str(self._directory),
         }
-        text = json.dumps(key, ensure_ascii=True)
-        return f"resolution {hashlib.sha256(text.encode()).hexdigest()}"
+        return f"resolution {text_digest(json.dumps(key, ensure_ascii=True))}"
 
 
 def _requirement(requirement: Requirement) -> list[object]:

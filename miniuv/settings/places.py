@@ -23,9 +23,9 @@ def layers(cli: Mapping[str, object], environ: Mapping[str, str], directory: Pat
     yield _own_layer("the environment", directory, own)
     if no_config or flag(environ, "MINIUV_NO_CONFIG"):
         return
-    project = read_toml(directory / "pyproject.toml").get("tool", {})
-    project = project if isinstance(project, dict) else {}
     file = directory / "pyproject.toml"
+    project = read_toml(file).get("tool", {})
+    project = project if isinstance(project, dict) else {}
     yield _own_layer("pyproject.toml, [tool.miniuv]", directory, project.get("miniuv", {}), file)
     user = environ.get("MINIUV_CONFIG_FILE") or config_home(environ) / "miniuv" / "miniuv.toml"
     yield _own_layer(str(user), Path(user).parent, read_toml(directory / user), directory / user)

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from miniuv.archive.intact import hash_file
 from miniuv.cache.store import Store
 from miniuv.cache.trouble import refuse_scarcity
 from miniuv.errors import ArchiveError, CacheError, HashMismatchError, ProjectError
@@ -174,8 +175,7 @@ def _folders(top: Path) -> list[str]:
 
 def _has_digest(path: Path, digest: str) -> bool:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == digest
+        return hash_file(path) == digest
     except OSError as error:
         refuse_scarcity(error, path)
         return False

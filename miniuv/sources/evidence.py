@@ -15,12 +15,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from miniuv.archive.intact import hash_file
 from miniuv.backend.trace import Seen, TraceReport
-from miniuv.stamps import newest_time, path_of, settled, stamp
+from miniuv.stamps import TICK, newest_time, path_of, settled, stamp
 from miniuv.values import dataclass, replace
-
-_TICK = 20_000_000
-"""Nanoseconds; see ``miniuv.stamps``."""
 
 _OLD_ENOUGH = 2_000_000_000
 """Nanoseconds. No file system's clock is coarser: a file that is older than this shows every further change."""
@@ -156,7 +154,7 @@ def _check_undisturbed(path: str, seen: Seen, after: str, trail: _Trail) -> None
             differing = set(seen.names).symmetric_difference(_names(path) or ())
             undisturbed = undisturbed and all(trail.wrote(os.path.join(path, name[1:])) for name in differing)
     else:
-        undisturbed = seen.line == after and newest_time([after]) < trail.started - _TICK
+        undisturbed = seen.line == after and newest_time([after]) < trail.started - TICK
     if not undisturbed:
         raise UnprovableError("changed while it was built", path=path)
 
@@ -194,8 +192,7 @@ def _content(path: str) -> str:
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         return _type(path)
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hash_file(path)
 
 
 def _listing(path: str) -> str:

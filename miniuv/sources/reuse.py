@@ -8,7 +8,6 @@ folder or an address may change without a trace.
 
 import contextlib
 import glob
-import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,8 +17,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from miniuv import __version__
+from miniuv.archive.intact import hash_file
 from miniuv.backend.builder import Builder, ReadyBuild
 from miniuv.backend.variables import whole_environment_digest
+from miniuv.cache.lock_keys import text_digest
 from miniuv.cache.store import Store
 from miniuv.errors import CacheError
 from miniuv.models.interpreter import Interpreter
@@ -253,14 +254,13 @@ def _keys(folder: Path, pyproject: Pyproject, environ: Mapping[str, str]) -> lis
 
 def _content(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hash_file(path)
     except OSError as error:
         return str(error.errno)
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return text_digest(text)[:32]
 
 
 def _facts_to_record(facts: Sequence[Fact]) -> list[object]:

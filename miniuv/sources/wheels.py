@@ -1,7 +1,6 @@
 """Wheel files to unpacked trees, once for everybody."""
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -91,8 +90,7 @@ class Wheels:
 
     def publish_built(self, wheel: Path) -> UnpackedWheel:
         """Unpack a ``wheel`` that was just built, within the job that built it: nothing is waited for."""
-        with wheel.open("rb") as file:
-            digest = Sha256(hashlib.file_digest(file, "sha256").hexdigest())
+        digest = Sha256(hash_file(wheel))
         return self.find(digest) or self._unpack(wheel, filename=wheel.name, digest=digest)
 
     def _settle(self, wheel: UnpackedWheel, *, content: bool) -> UnpackedWheel | None:

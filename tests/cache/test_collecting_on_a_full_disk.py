@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import Said, World
+from tests.support.mounts import own_mounts
 from tests.support.wheels import make_wheel
-
-_UNSHARE = ("unshare", "--mount", "--")
 
 _FILL = """
 import os, sys
@@ -41,10 +40,6 @@ exit $code
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    try:
-        subprocess.run([*_UNSHARE, "mount", "-t", "tmpfs", "none", "/mnt"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("this machine does not let us mount a file system of our own (needs root)")
     world = World.make(tmp_path)
     for name in ("one", "two", "three"):
         make_wheel(world.folder, name, "1.0", {f"{name}/__init__.py": "x = 1\n"})
@@ -56,7 +51,7 @@ def on_a_full_disk(world: World, *command: str, options: str, size: int, prepare
     cache = world.environ["MINIUV_CACHE_DIR"]
     done = subprocess.run(
         [
-            *_UNSHARE,
+            *own_mounts(),
             "sh",
             "-c",
             _ON_A_FULL_DISK,

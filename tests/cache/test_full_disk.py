@@ -32,18 +32,6 @@ def layout(tmp_path: Path) -> Layout:
     return layout
 
 
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[SimpleIndex]:
-    (tmp_path / "index").mkdir()
-    with SimpleIndex(tmp_path / "index", metadata="advertised") as server:
-        yield server
-
-
-@pytest.fixture
-def world(tmp_path: Path, index: SimpleIndex) -> World:
-    return World.make(tmp_path, index=index.url)
-
-
 class NearlyFull:
     """``os.write`` on a disk with ``room`` bytes left."""
 

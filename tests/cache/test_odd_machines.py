@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,15 +19,7 @@ from tests.support.wheels import make_wheel
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> Iterator[SimpleIndex]:
-    (tmp_path / "index").mkdir()
-    with SimpleIndex(tmp_path / "index", metadata="advertised") as server:
-        yield server
-
-
-@pytest.fixture
-def world(tmp_path: Path, index: SimpleIndex) -> World:
-    world = World.make(tmp_path, index=index.url)
+def world(world: World, tmp_path: Path) -> World:
     world.environ["TINY_BUILD_LOG"] = str(tmp_path / "builds")
     return world
 

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,26 +13,13 @@ import pytest
 from demo.git_server import GitServer
 from tests.support.commands import Said, World
 from tests.support.git_repositories import GitRepository
+from tests.support.mounts import own_mounts
 from tests.support.projects import project_files, write_project
 from tests.support.simple_index import SimpleIndex
 from tests.support.wheels import make_wheel
 
 _DEFECT = ("defect of miniuv", "Traceback", "the system refused")
 _STRANGER = 12345
-_UNSHARE = ("unshare", "--mount", "--")
-
-
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[SimpleIndex]:
-    folder = tmp_path / "index"
-    folder.mkdir()
-    with SimpleIndex(folder, metadata="advertised") as server:
-        yield server
-
-
-@pytest.fixture
-def world(tmp_path: Path, index: SimpleIndex) -> World:
-    return World.make(tmp_path, index=index.url)
 
 
 def cache_of(world: World) -> Path:
@@ -54,14 +41,9 @@ def check_sound(world: World) -> None:
 
 def shell(world: World, script: str, *arguments: str | Path, namespace: bool = False) -> Said:
     """Run ``script``, in which ``miniuv`` is ours; ``namespace``: it may mount, and nobody else sees it."""
-    if namespace:
-        try:
-            subprocess.run([*_UNSHARE, "mount", "-t", "tmpfs", "none", "/mnt"], check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError):
-            pytest.skip("this machine does not let us mount a file system of our own (needs root)")
     prelude = f'miniuv() {{ "{sys.executable}" -m miniuv "$@"; }}\n'
     done = subprocess.run(
-        [*(_UNSHARE if namespace else ()), "sh", "-c", prelude + script, "sh", *map(str, arguments)],
+        [*(own_mounts() if namespace else ()), "sh", "-c", prelude + script, "sh", *map(str, arguments)],
         cwd=world.folder,
         env=world.environ,
         stdin=subprocess.DEVNULL,

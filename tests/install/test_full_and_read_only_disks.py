@@ -7,14 +7,10 @@ from pathlib import Path
 
 import pytest
 
-_UNSHARE = ["unshare", "--mount", "--"]
+from tests.support.mounts import own_mounts
 
 
 def run_in_namespace(script: str, *arguments: Path) -> str:
-    try:
-        subprocess.run([*_UNSHARE, "mount", "-t", "tmpfs", "none", "/mnt"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("this machine does not let us mount a file system of our own (needs root)")
     prelude = """
         import subprocess, sys
         from pathlib import Path
@@ -35,7 +31,7 @@ def run_in_namespace(script: str, *arguments: Path) -> str:
                 print("installed")
     """
     code = textwrap.dedent(prelude) + textwrap.dedent(script)
-    command = [*_UNSHARE, sys.executable, "-c", code, *map(str, arguments)]
+    command = [*own_mounts(), sys.executable, "-c", code, *map(str, arguments)]
     completed = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)
     assert completed.returncode == 0, completed.stderr
     return completed.stdout
