@@ -1,8 +1,10 @@
 """Folders whose wheel is what is installed already: nothing is to be done for them."""
 
 import os
+import stat
 from collections.abc import Sequence
 
+from miniuv.archive.intact import hash_file
 from miniuv.errors import InstallError
 from miniuv.install.compile import compiled_path
 from miniuv.install.contents import NewDistribution, wheel_contents
@@ -20,7 +22,8 @@ def changed_only(
 ) -> tuple[Plan, tuple[PreparedWheel, ...]]:
     """Take out of ``plan``, and of what is ``prepared`` for it, each folder that is installed as it would be again.
 
-    By the word of its RECORD, and every file must be there with its size; for ``--compile`` its bytecode too.
+    By the word of its RECORD, and every file must be there and be the same, by its size and the wheel's own time or by
+    its hash; for ``--compile`` its bytecode must be there too.
     """
     if options.reinstall:
         return plan, tuple(prepared)
@@ -67,7 +70,11 @@ def _is_installed(one: PreparedWheel, *, layout: Layout, interpreter: Interprete
 def _are_there(new: NewDistribution, layout: Layout, compiled: str | None) -> bool:
     libraries = tuple(f"{library}/" for library in layout.libraries)
     for file in new.files:
-        if os.lstat(file.target).st_size != file.size:
+        facts = os.lstat(file.target)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size != file.size:
+            return False
+        is_as_linked = file.source is not None and facts.st_mtime_ns == os.stat(file.source).st_mtime_ns
+        if file.sha256 and not is_as_linked and hash_file(file.target) != file.sha256:
             return False
         if compiled and file.target.endswith(".py") and file.target.startswith(libraries):
             os.lstat(compiled_path(file.target, compiled))

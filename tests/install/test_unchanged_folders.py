@@ -80,6 +80,18 @@ def test_what_differs_is_installed_again(world: World, change: Callable[[World],
     assert is_kept(again(world))
 
 
+def test_a_module_that_was_edited_to_the_same_size_is_installed_again(world: World) -> None:
+    world.install("./foo")
+    (module,) = info(world).parent.rglob("foo/__init__.py")
+    written = module.read_text()
+    module.unlink()
+    module.write_text(written.swapcase())
+
+    assert "Installed 1 package" in world.install("-v", "./foo").err
+    assert module.read_text() == written
+    assert is_kept(world.install("-v", "./foo").err)
+
+
 def test_a_folder_that_was_an_editable_is_installed_as_a_folder(world: World) -> None:
     assert "Installed 1 package" in world.install("-v", "./foo").err
     assert is_kept(world.install("-v", "./foo").err)
