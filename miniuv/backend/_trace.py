@@ -11,12 +11,15 @@ The report, one line each, in UTF-8 with escaped surrogates; a newline within a 
 
     trace 1 STARTED                     nanoseconds since the epoch
     ! REASON                            something happened that nobody can trace
+    $ (GIT, ARGV, FOLDER, VARIABLES)    a git that was started, as Python writes these
+    % (FOLDER, DIGEST)                  the folder of a repository, and what was in its index before
     KINDS STAMP                         what was done to a path, and a line as of `miniuv.stamps`, before it was done
-    = NAME/NAME/...                     after a listed folder: what was in it, each name after the letter of its type
+    = NAME/NAME/...                     of a folder (`l`, `b`): what was in it, each name after the letter of its type
     .                                   the end; without it the report is worth nothing
 
 ``KINDS`` are ``r`` content read, ``l`` listed, ``t`` looked for (what it is, or that it is not there), ``s`` size,
-times or permissions looked at, ``k`` a link's target read, ``w`` written, made, or removed, ``m`` moved with all below.
+times or permissions looked at, ``a`` asked whether it may be used, ``u`` which folder it is, ``k`` a link's target
+read, ``w`` written, made, or removed, ``m`` moved with all below, ``b`` looked at by us, before git was started.
 
 Audit events tell of every opened file and listed folder. What asks for the state of a file has no event:
 ``_trace_calls.py`` stands in for it.
@@ -36,7 +39,7 @@ from typing import Any, Optional, Union
 _PATHS = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]", int, None]
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_OTHER_PROGRAMS = ("subprocess.", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "os.fork", "pty.")
+_OTHER_PROGRAMS = ("os.exec", "os.spawn", "os.system", "os.fork", "pty.")
 _NETWORK = ("socket.", "urllib.", "http.", "ftplib.", "smtplib.", "imaplib.", "poplib.", "telnetlib.", "nntplib.")
 _OPAQUE = ("sqlite3.", "ctypes.dlsym", "ctypes.call_function", "webbrowser.", "os.chroot")
 _BLIND_MODULES = ("_dbm", "_gdbm")
@@ -78,6 +81,19 @@ class _Trace:
         inside = [sys.prefix, os.environ.get("TMPDIR", ""), os.path.dirname(report), os.path.dirname(sys.argv[0])]
         self.ignored = _with_links([*inside, *sys.argv[1:]])
         self.beyond = _Beyond()
+        self.started_programs: Any = None
+        self.starting = _thread.allocate_lock()
+
+    def programs(self) -> Any:
+        """Who hears of programs that are started; most hooks start none."""
+        with self.starting:
+            if self.started_programs is None:
+                self.beyond.ours = True
+                try:
+                    self.started_programs = _sibling("_trace_git.py")["Programs"](self)
+                finally:
+                    self.beyond.ours = False
+            return self.started_programs
 
     def note(self, kind: str, path: "_PATHS", base: Optional[int] = None) -> None:
         """Remember what is done to ``path``, relative to the folder open as ``base``, or to the current one."""
@@ -91,7 +107,7 @@ class _Trace:
             known = self.seen.setdefault(full, ["", _stamp(full), None])
         if kind not in known[0]:
             known[0] += kind
-            if kind == "l":
+            if kind in "bl" and known[2] is None:
                 known[2] = _names(full)
 
     def absolute(self, path: "_PATHS", base: Optional[int]) -> Optional[str]:
@@ -140,6 +156,10 @@ class _Trace:
             for position, folder, kind in _WRITTEN[name]:
                 if not isinstance(arguments[position], int):
                     self.note(kind, arguments[position], None if folder is None else arguments[folder])
+        elif name == "subprocess.Popen":
+            self.programs().announced(arguments[0])
+        elif name == "os.posix_spawn":
+            self.programs().spawned(*arguments)
         elif name.startswith(_OTHER_PROGRAMS):
             self.refuse(f"it runs other programs{_program(arguments)}")
         elif name.startswith(_NETWORK):
@@ -165,8 +185,12 @@ class _Trace:
     def write(self) -> None:
         for name in self.natives_loaded():
             self.refuse(f"it uses the compiled module {name}")
+        programs = self.started_programs
+        if programs is not None and programs.unexplained():
+            self.refuse("it runs other programs")
         lines = [f"trace 1 {self.started}"]
         lines += [f"! {reason}" for reason in self.refusals]
+        lines += [] if programs is None else list(programs.lines)
         for kinds, line, names in list(self.seen.values()):
             lines.append(f"{kinds} {line}")
             if names is not None:
@@ -181,6 +205,10 @@ class _Beyond(_thread._local):
     """The folder's descriptor of this thread's ``os.open``, which its audit event does not tell."""
 
     base: Optional[int] = None
+    program: str = ""
+    """What this thread's ``subprocess`` is about to start."""
+    ours: bool = False
+    """Whether it is us who look at something."""
 
 
 _stat, _lstat, _readlink, _scandir = posix.stat, posix.lstat, posix.readlink, posix.scandir
@@ -205,7 +233,7 @@ def finish() -> None:
 
 
 def _hear(name: str, arguments: "tuple[Any, ...]") -> None:
-    if _trace.on:
+    if _trace.on and not _trace.beyond.ours:
         try:
             _trace.event(name, arguments)
         except Exception as error:  # noqa: BLE001  # an audit hook that raises would end what the build does

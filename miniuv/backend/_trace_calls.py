@@ -31,7 +31,8 @@ def replace(trace: Any) -> None:
     global _trace  # noqa: PLW0603
     _trace = trace
     stand_ins = [
-        *(_Asking(each, "s") for each in (posix.stat, posix.lstat, posix.fstat, posix.access)),
+        *(_Asking(each, "s") for each in (posix.stat, posix.lstat, posix.fstat)),
+        _Asking(posix.access, "a"),
         _Asking(posix.readlink, "k"),
         _Opening(posix.open),
         _Scanning(posix.scandir),
@@ -132,7 +133,10 @@ class _Starting(_StandIn):
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         if _trace.on:
-            _trace.refuse("it runs other programs")
+            try:
+                _trace.programs().forked(arguments)
+            except Exception as error:  # noqa: BLE001  # the build goes on, whatever it starts
+                _trace.refuse(f"it runs a program in a way that cannot be followed ({type(error).__name__})")
         return self.original(*arguments, **options)
 
 
@@ -207,8 +211,8 @@ _kinds_of_code: "dict[CodeType, int]" = {}
 
 
 def _wanted(frame: Any, kind: str, path: Any) -> str:
-    """``t`` where the caller is known to use nothing but the type of a file."""
-    if kind == "k":
+    """``t`` where the caller is known to use nothing but the type of a file, ``u`` nothing but which one it is."""
+    if kind in ("a", "k"):
         return kind
     code = frame.f_code
     known = _kinds_of_code.get(code)
@@ -224,13 +228,15 @@ def _wanted(frame: Any, kind: str, path: Any) -> str:
             return kind if stat.S_ISREG(_stat(path).st_mode) else "t"
         except OSError:
             return "t"
-    return kind
+    return "u" if known == 4 else kind  # setuptools compares inodes, to come to no folder twice
 
 
 def _classify(code: CodeType) -> int:
     file = code.co_filename
     if file.startswith("<frozen importlib"):
         return 3
+    if code.co_name == "__call__" and file.endswith(("/_distutils/filelist.py", "/distutils/filelist.py")):
+        return 4
     if not file.startswith((*_trace.library, "<frozen ")) or file.startswith(_trace.foreign):
         return 0
     if code.co_name in _PREDICATES:

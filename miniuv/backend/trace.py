@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from miniuv.values import dataclass
 
@@ -21,6 +22,18 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class GitCall:
+    """One git that a hook has started."""
+
+    executable: str
+    argv: tuple[str, ...]
+    folder: str
+    """In which it was started; absolute."""
+    environ: tuple[tuple[str, str], ...]
+    """Those of its variables that tell git where it is and what its settings are."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TraceReport:
     """Everything that one hook has looked at, outside of its build environment, its temporary folder and Python."""
 
@@ -29,6 +42,9 @@ class TraceReport:
     seen: tuple[Seen, ...]
     refusals: tuple[str, ...]
     """Why the report is no proof: what the hook did that nobody can trace."""
+    git_calls: tuple[GitCall, ...] = ()
+    staged: tuple[tuple[str, str], ...] = ()
+    """Folders of repositories, and for each what its index stood for before git was started: ``index_digest``."""
 
 
 def traced(command: Sequence[str], report: Path) -> list[str]:
@@ -48,13 +64,33 @@ def read_report(path: Path) -> TraceReport | None:
         return None
     seen: list[Seen] = []
     refusals: list[str] = []
+    git_calls: list[GitCall] = []
+    staged: list[tuple[str, str]] = []
     for line in lines[1:-2]:
         kinds, _, rest = line.partition(" ")
         if kinds == "!":
             refusals.append(rest)
+        elif kinds == "$":
+            executable, argv, folder, environ = _literal(rest)
+            git_calls.append(GitCall(executable=executable, argv=argv, folder=folder, environ=tuple(environ.items())))
+        elif kinds == "%":
+            staged.append(_literal(rest))
         elif kinds == "=":
             names = tuple(name.replace("\0", "\n") for name in rest.split("/") if name)
             seen[-1] = Seen(kinds=seen[-1].kinds, line=seen[-1].line, names=names)
         else:
             seen.append(Seen(kinds=kinds, line=rest))
-    return TraceReport(started=int(head[2]), seen=tuple(seen), refusals=tuple(refusals))
+    return TraceReport(
+        started=int(head[2]),
+        seen=tuple(seen),
+        refusals=tuple(refusals),
+        git_calls=tuple(git_calls),
+        staged=tuple(staged),
+    )
+
+
+def _literal(text: str) -> Any:
+    """What the tracer has written with ``ascii``."""
+    import ast
+
+    return ast.literal_eval(text)

@@ -24,11 +24,22 @@ from miniuv.cache.lock_keys import text_digest
 from miniuv.cache.store import Store
 from miniuv.errors import CacheError
 from miniuv.models.interpreter import Interpreter
-from miniuv.models.source import DirectorySource, Sha256
+from miniuv.models.source import DirectorySource, as_sha256
 from miniuv.models.wheel import UnpackedWheel
 from miniuv.project.pyproject import Pyproject
 from miniuv.reporter import Reporter
-from miniuv.sources.evidence import Fact, UnprovableError, first_change, gather, renewed, shown
+from miniuv.sources.evidence import (
+    Fact,
+    Further,
+    UnprovableError,
+    check_traceable,
+    first_change,
+    gather,
+    renewed,
+    shown,
+    stamps_of,
+)
+from miniuv.sources.git_evidence import git_change, holds_today, looked_at_by_git
 from miniuv.sources.wheels import Wheels
 from miniuv.values import dataclass
 
@@ -125,14 +136,16 @@ class Reuse:
             if before.get(what) != value:
                 attempt.reason = f"{what} changed"
                 return None
-        if (path := first_change(facts)) is not None:
-            attempt.reason = f"{shown(path, attempt.pinned.path)} changed"
+        now = stamps_of(facts)
+        if (path := first_change(facts, now)) is not None:
+            attempt.reason = git_change(path) or f"{shown(path, attempt.pinned.path)} changed"
             return None
-        wheel = self._wheels.find(Sha256(str(record.get("wheel"))))
+        digest = as_sha256(record.get("wheel"))
+        wheel = self._wheels.find(digest) if digest is not None else None
         if wheel is None:
             attempt.reason = "its wheel is not in the cache any more"
             return None
-        if (today := renewed(facts)) is not None:
+        if (today := renewed(facts, now)) is not None:
             self._write(attempt, {**record, "facts": _facts_to_record(today)})
         self._remember(attempt, today or facts)
         return wheel
@@ -143,7 +156,7 @@ class Reuse:
             self._reporter.rebuilt(name, attempt.reason)
         self._evidence.pop(attempt.pinned, None)
         try:
-            facts = self._prove(attempt, ready)
+            facts = self._prove(attempt, ready, wheel.filename)
         except UnprovableError as error:
             path = shown(error.path, attempt.pinned.path)
             reason = f"{path} {error.reason}" if path else error.reason
@@ -160,18 +173,25 @@ class Reuse:
         )
         self._remember(attempt, facts)
 
-    def _prove(self, attempt: "Attempt", ready: ReadyBuild) -> tuple[Fact, ...]:
+    def _prove(self, attempt: "Attempt", ready: ReadyBuild, filename: str) -> tuple[Fact, ...]:
         if (reason := attempt.refusal or _moving(ready.requirements)) is not None:
             raise UnprovableError(reason)
         reports = ready.reports()
         if not reports:
             raise UnprovableError("what its build looked at is not known")
+        check_traceable(reports)
+        further = Further(kinds={})
+        if any(report.git_calls for report in reports):
+            further = looked_at_by_git(reports, self._builder.runner)
+            if holds_today(filename):
+                raise UnprovableError("its version holds today's date")
         folder, root = attempt.pinned.path, self._store.root
         return gather(
             reports,
             ignored={str(root), os.path.realpath(root)},
             read=[str(folder / "pyproject.toml"), *_named_files(folder, attempt.pyproject)],
             looked_for=[str(folder), str(folder / "setup.py")],
+            further=further,
         )
 
     def _remember(self, attempt: "Attempt", facts: Sequence[Fact]) -> None:

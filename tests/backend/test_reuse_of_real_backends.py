@@ -12,7 +12,7 @@ from miniuv.cache.store import Store
 from miniuv.models.interpreter import Interpreter
 from tests.backend.test_real_backends import DYNAMIC, PROJECT, pyproject
 from tests.support.backends import FolderProvisioner, make_project
-from tests.support.mutations import FILES, MUTATIONS, git
+from tests.support.mutations import FILES, GIT_MUTATIONS, MUTATIONS, git
 from tests.support.reuse import FolderBuilds, elsewhere, unpacked_contents
 
 pytestmark = pytest.mark.index
@@ -60,6 +60,7 @@ def builds(
 def make(folder: Path, backend: str) -> Path:
     make_project(folder, FILES | BACKENDS[backend])
     if backend in TAGGED:
+        (folder / ".gitignore").write_text("*.ignored\nignored/\nbuild/\n*.egg-info/\n")
         git(folder, "init", "-q")
         git(folder, "add", ".")
         git(folder, "commit", "-qm", "first")
@@ -70,11 +71,20 @@ def make(folder: Path, backend: str) -> Path:
 class Laboratory:
     """One project, built once; each experiment changes it, looks, and puts everything back."""
 
-    def __init__(self, folder: Path, backend: str, builds: FolderBuilds, *, editable: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        backend: str,
+        builds: FolderBuilds,
+        *,
+        editable: bool,
+    ) -> None:
         self._builds = builds
         self._editable = editable
         self._root = folder
-        self._pristine = make(folder / "pristine", backend)
+        self._pristine = folder / "pristine"
+        if not self._pristine.exists():
+            make(self._pristine, backend)
         self._work = folder / "work"
         shutil.copytree(self._pristine, self._work, symlinks=True)
         first, _ = builds.build(self._work, editable=editable)
@@ -87,6 +97,7 @@ class Laboratory:
         change(self._work)
         found = self._builds.find(self._work, editable=self._editable)
         right = self._is_right(change) if always or found is not None else None
+        shutil.rmtree(self._root / "home", ignore_errors=True)
         shutil.rmtree(self._work)
         shutil.copytree(self._built, self._work, symlinks=True)
         return found is not None, right
@@ -133,8 +144,44 @@ def test_every_change_and_every_backend(
         print(f"\n{backend} {editable=}: {len(outcomes)} changes, {len(reused)} reused, {len(needless)} rebuilt")
         print(f"  reused: {reused}\n  rebuilt without need: {needless}")
     assert [name for name, (reused, right) in outcomes.items() if reused and not right] == []
-    runs_git = backend in TAGGED or (backend == "poetry-core" and not editable)
-    assert ("nothing" in reused) is not runs_git
+    assert "nothing" in reused
+
+
+UNCHANGED = {"nothing at all", "git status is run", "git describe is run"}
+
+
+def in_git(
+    folder: Path, backend: str, builds: FolderBuilds, *, editable: bool, always: bool
+) -> tuple[set[str], list[str], list[str]]:
+    """What was used again after which change of its repository, what of that wrongly, and what was built in vain."""
+    laboratory = Laboratory(folder, backend, builds, editable=editable)
+    outcomes = {name: laboratory.try_out(change, always=always) for name, change in GIT_MUTATIONS.items()}
+    wrong = [name for name, (reused, right) in outcomes.items() if reused and not right]
+    needless = [name for name, (reused, right) in outcomes.items() if right and not reused]
+    return {name for name, (reused, _) in outcomes.items() if reused}, wrong, needless
+
+
+@pytest.mark.parametrize(("backend", "editable"), [("setuptools-scm", True), ("hatch-vcs", False)])
+def test_what_happens_to_a_repository_is_noticed_if_it_counts(
+    backend: str, editable: bool, builds: FolderBuilds, tmp_path: Path
+) -> None:
+    reused, wrong, _ = in_git(tmp_path, backend, builds, editable=editable, always=False)
+    assert wrong == []
+    assert reused >= UNCHANGED
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("editable", [True, False], ids=["editable", "wheel"])
+@pytest.mark.parametrize("backend", sorted(TAGGED))
+def test_every_change_of_a_repository(
+    backend: str, editable: bool, builds: FolderBuilds, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reused, wrong, needless = in_git(tmp_path, backend, builds, editable=editable, always=True)
+    with capsys.disabled():
+        print(f"\n{backend} {editable=}: {len(reused)} reused: {sorted(reused)}")
+        print(f"  rebuilt without need: {needless}")
+    assert wrong == []
+    assert reused >= UNCHANGED
 
 
 @pytest.mark.parametrize("backend", TRACEABLE)
@@ -143,3 +190,17 @@ def test_a_traced_build_brings_what_a_plain_one_brings(backend: str, builds: Fol
     plain = builds.truth(make(tmp_path / "plain", backend), tmp_path / "output")
     wheel, _ = builds.build(make(tmp_path / "traced", backend))
     assert unpacked_contents(wheel) == elsewhere(plain, tmp_path / "plain", tmp_path / "traced")
+
+
+@pytest.mark.parametrize("backend", sorted(TAGGED))
+def test_a_shallow_clone_that_gets_its_history_is_built_again_if_it_counts(
+    backend: str, builds: FolderBuilds, tmp_path: Path
+) -> None:
+    origin = make(tmp_path / "origin", backend)
+    git(origin, "commit", "-q", "--allow-empty", "-m", "later")
+    git(tmp_path, "clone", "-q", "--depth", "1", origin.as_uri(), "pristine")
+    laboratory = Laboratory(tmp_path, backend, builds, editable=True)
+    assert laboratory.try_out(lambda _: None, always=False) == (True, True)
+    reused, right = laboratory.try_out(lambda folder: git(folder, "fetch", "-q", "--unshallow"), always=True)
+    assert not reused
+    assert not right

@@ -76,6 +76,7 @@ def test_a_script_that_ends_before_its_time_leaves_no_report(project: Path) -> N
         ("os.path.isfile('text')", {"text": {"t"}}),
         ("pathlib.Path('text').is_file(); pathlib.Path('no').exists()", {"text": {"t"}, "no": {"t"}}),
         ("os.path.getmtime('text')", {"text": {"s"}}),
+        ("os.access('text', os.R_OK)", {"text": {"a"}}),
         ("os.readlink('link')", {"link": {"k"}}),
         ("os.listdir('sub')", {"sub": {"l"}}),
         ("[each.is_dir() for each in os.scandir('.')]", {".": {"l"}, "link": {"t"}, "broken": {"t"}}),

@@ -103,6 +103,99 @@ def _commit(folder: Path) -> None:
         git(folder, "commit", "-qam", "second")
 
 
+def _git(*arguments: str) -> Callable[[Path], None]:
+    return lambda folder: git(folder, *arguments)
+
+
+def _then(*changes: Callable[[Path], object]) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        for each in changes:
+            each(folder)
+
+    return change
+
+
+def _touch_all(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file() and ".git" not in path.relative_to(folder).parts:
+            os.utime(path)
+
+
+def _copy_files(folder: Path) -> None:
+    """The same content in other files, as an editor writes it."""
+    for path in (folder / "src").rglob("*.py"):
+        other = path.with_suffix(".new")
+        shutil.copy(path, other)
+        other.replace(path)
+
+
+def _replace_commit(folder: Path) -> None:
+    git(folder, "commit", "-q", "--allow-empty", "-m", "another", "--no-edit")
+    git(folder, "replace", "HEAD~1", "HEAD")
+    git(folder, "reset", "-q", "--soft", "HEAD~1")
+
+
+_EDIT = _append("src/sample/module.py", "x = 3\n")
+
+GIT_MUTATIONS: dict[str, Callable[[Path], object]] = {
+    "nothing at all": lambda _: None,
+    "git status is run": _git("status"),
+    "git describe is run": _git("describe", "--dirty"),
+    "all files are touched": _touch_all,
+    "all files are touched and git looks": _then(_touch_all, _git("status")),
+    "files are written as they were": _copy_files,
+    "an edit is taken back": _then(_EDIT, _git("checkout", "src/sample/module.py")),
+    "a source is edited": _EDIT,
+    "a file is there that git does not know": _write("src/sample/more.py", "n = 1\n"),
+    "a file is there beside the package": _write("notes.txt", "n\n"),
+    "an ignored file is there": _write("src/sample/more.ignored", "n\n"),
+    "an ignored folder is there": _write("ignored/more.py", "n\n"),
+    "an edit is staged": _then(_EDIT, _git("add", ".")),
+    "an edit is staged and taken back": _then(_EDIT, _git("add", "."), _git("reset", "-q", "--hard")),
+    "a new file is staged": _then(_write("src/sample/more.py", "n = 1\n"), _git("add", ".")),
+    "a new file is meant to be staged": _then(_write("src/sample/more.py", "n = 1\n"), _git("add", "-N", ".")),
+    "a file is tracked no more": _git("rm", "-q", "--cached", "src/sample/data.txt"),
+    "a tracked file is removed": _remove("src/sample/data.txt"),
+    "an edit is committed": _then(_EDIT, _git("commit", "-qam", "second")),
+    "a commit is made of nothing": _git("commit", "-q", "--allow-empty", "-m", "second"),
+    "the commit is amended": _git("commit", "-q", "--amend", "-m", "other"),
+    "a light tag is made": _git("tag", "1.4.0"),
+    "an annotated tag is made": _git("tag", "-am", "x", "1.4.0"),
+    "another tag is made": _git("tag", "wip"),
+    "the tag is removed": _git("tag", "-d", "1.2.0"),
+    "the tag is moved": _then(_git("commit", "-q", "--allow-empty", "-m", "second"), _git("tag", "-fam", "x", "1.2.0")),
+    "another branch is there": _git("checkout", "-qb", "other"),
+    "another branch is made": _git("branch", "other"),
+    "HEAD is detached": _git("checkout", "-q", "--detach"),
+    "an edit is stashed": _then(_EDIT, _git("stash")),
+    "core.abbrev is set": _git("config", "core.abbrev", "13"),
+    "core.fileMode is set": _git("config", "core.fileMode", "false"),
+    "core.abbrev is set by the user": lambda folder: _write("home/.gitconfig", "[core]\n\tabbrev = 13\n")(
+        folder.parent
+    ),
+    "the user ignores more": lambda folder: _write("home/.config/git/ignore", "*.py\n")(folder.parent),
+    "references are packed": _git("pack-refs", "--all"),
+    "the repository is packed": _git("gc", "-q"),
+    "an object is made": _git("commit-tree", "HEAD^{tree}", "-m", "nobody's"),
+    "a commit is replaced": _replace_commit,
+    "a remote is there": _then(_git("remote", "add", "origin", "."), _git("fetch", "-q", "origin")),
+    "a .mailmap appears": _write(".mailmap", "Other <o@y> <x@y>\n"),
+    ".gitattributes appears": _write(".gitattributes", "*.txt export-ignore\n"),
+    "attributes of the repository appear": _write(".git/info/attributes", "*.txt export-ignore\n"),
+    "the repository ignores more": _write(".git/info/exclude", "*.txt\n"),
+    "a merge is under way": _write(".git/MERGE_HEAD", "0" * 40 + "\n"),
+    "a file counts as unchanged and is edited": _then(
+        _git("update-index", "--assume-unchanged", "src/sample/module.py"), _EDIT
+    ),
+    "a file is skipped and edited": _then(_git("update-index", "--skip-worktree", "src/sample/module.py"), _EDIT),
+    "a repository is there inside": _git("init", "-q", "src/sample/inner"),
+    "a repository is there between": _git("init", "-q", "src"),
+    "a working tree is added": lambda folder: git(folder, "worktree", "add", "-q", str(folder / "ignored" / "tree")),
+    "the repository is gone": lambda folder: shutil.rmtree(folder / ".git"),
+    "the index is gone": _remove(".git/index"),
+}
+"""What happens to a repository; ``*.ignored`` and ``ignored`` are ignored in it. ``home`` beside it is the user's."""
+
 MUTATIONS: dict[str, Callable[[Path], object]] = {
     "nothing": lambda _: None,
     "a module is edited": _append("src/sample/module.py", "x = 2\n"),
