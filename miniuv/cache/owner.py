@@ -69,7 +69,17 @@ class Owner:
             isinstance(getattr(owner, name), (int, float) if kind is float else kind)
             for name, kind in cls.__annotations__.items()
         )
-        return owner if good else None
+        return owner if good and owner._is_sensible else None
+
+    @property
+    def _is_sensible(self) -> bool:
+        """Whether a process could have said so: no number is out of its range, and every text is fit to be shown."""
+        texts = (self.host, self.boot, self.command, self.step)
+        return (
+            0 < self.pid < 2**31
+            and all(0 <= number < 2**63 for number in (self.namespace, self.ticks, self.beat, self.since))
+            and all(text.isprintable() and len(text) < RECORD_LIMIT for text in texts)
+        )
 
     def encode(self) -> bytes:
         """One line of at most ``RECORD_LIMIT`` bytes."""

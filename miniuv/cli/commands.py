@@ -47,6 +47,7 @@ COMMANDS: dict[tuple[str, ...], Entry] = {
     ("pip", "show"): Entry("pip_show", "Tell about installed packages"),
     ("pip", "check"): Entry("pip_check", "Check that what is installed fits together"),
     ("venv",): Entry("venv", "Make a virtual environment"),
+    ("doctor",): Entry("doctor", "Look at all that miniuv rests on, and say what to do about it"),
     ("cache", "dir"): Entry("cache_dir", "Print the folder of the cache"),
     ("cache", "size"): Entry("cache_size", "Tell how much the cache holds"),
     ("cache", "list"): Entry("cache_list", "List what the cache holds"),

@@ -123,7 +123,7 @@ def _named_by_folder(info: Path, error: MetadataError) -> CoreMetadata:
 def _metadata(info: Path, reporter: Reporter, *, requirements: bool = True) -> CoreMetadata:
     name = "METADATA" if info.suffix == ".dist-info" else "PKG-INFO"
     file = info / name if info.is_dir() else info  # distutils wrote a single file
-    if not file.exists():
+    if not file.is_file():
         raise MetadataError(f"it has no `{name}`")
     headers = _head(file.read_bytes())
     if not requirements:

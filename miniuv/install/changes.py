@@ -58,6 +58,11 @@ class Folder(Generic[_Leaf]):
         """One of the files below."""
         return next(iter(self.files.values())) if self.files else next(iter(self.folders.values())).some()
 
+    def count(self) -> int:
+        """Everything below, without what Python compiles."""
+        inner = [folder for name, folder in self.folders.items() if name != _COMPILED]
+        return len(self.files) + len(inner) + sum(folder.count() for folder in inner)
+
     def first(self) -> int:
         """The least ``order`` of the files below."""
         orders = [leaf.order for leaf in self.files.values()]
@@ -77,6 +82,10 @@ class Step:
     leaves: bool
     comes: bool
     order: tuple[int, int, int]
+    leaving_entries: int = -1
+    """See ``Move.entries``."""
+    coming_entries: int = -1
+    """See ``Move.entries``."""
 
 
 class ChangeSet:
@@ -93,6 +102,7 @@ class ChangeSet:
         self._opened: dict[str, Folder[Incoming]] = {}
         self._old: dict[str, Folder[Outgoing]] = {root: Folder() for root in layout.roots}
         self._goes: dict[str, bool] = {}
+        self._entries: dict[str, int] = {}
         self._steps: list[Step] = []
 
     def bring(self, incoming: Incoming) -> None:
@@ -143,7 +153,7 @@ class ChangeSet:
             leaving = old.folders.get(name)
             is_ours = leaving is not None and self._goes_whole(place, leaving) and not os.path.ismount(place)
             if leaving is not None and is_ours and self._is_movable(place):
-                self._add(place, comes, leaves=True, order=leaving.some().order)
+                self._add(place, comes, leaves=True, order=leaving.some().order, entries=self._entries[place])
             elif leaving is not None and is_ours and comes is None:
                 self._walk(place, Folder(), leaving)
                 key = (leaving.last(), _RANK_OF_EMPTIED, -place.count("/"))
@@ -174,16 +184,29 @@ class ChangeSet:
     def _holds_nothing_else(self, place: str, old: Folder[Outgoing]) -> bool:
         with os.scandir(place) as entries:
             present = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        count = 0
         for name, is_folder in present:
             if not is_folder:
                 if name not in old.files:
                     return False
-            elif name != _COMPILED and not self._goes_whole(f"{place}/{name}", old.folders.get(name) or Folder()):
+            elif name == _COMPILED:
+                continue
+            elif not self._goes_whole(f"{place}/{name}", old.folders.get(name) or Folder()):
                 return False
+            else:
+                count += self._entries[f"{place}/{name}"]
+            count += 1
+        self._entries[place] = count
         return True
 
     def _add(
-        self, place: str, comes: Incoming | Folder[Incoming] | None, *, leaves: bool, order: int | None = None
+        self,
+        place: str,
+        comes: Incoming | Folder[Incoming] | None,
+        *,
+        leaves: bool,
+        order: int | None = None,
+        entries: int = -1,
     ) -> None:
         if isinstance(comes, Folder):
             order = comes.first()
@@ -193,7 +216,16 @@ class ChangeSet:
         # What was compiled comes after the modules: Python may write there while it still sees the old ones.
         phase = 0 if comes is None else 2 if is_compiled(place) else 1
         key = (order, self._rank(place), phase)
-        self._steps.append(Step(place=place, leaves=leaves, comes=comes is not None, order=key))
+        self._steps.append(
+            Step(
+                place=place,
+                leaves=leaves,
+                comes=comes is not None,
+                order=key,
+                leaving_entries=entries,
+                coming_entries=comes.count() if isinstance(comes, Folder) else -1,
+            )
+        )
 
     def _rank(self, place: str) -> int:
         if ".dist-info/" in f"{place}/" or ".egg-info/" in f"{place}/":

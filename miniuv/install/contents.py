@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -20,6 +20,8 @@ INSTALLER = "miniuv"
 
 # Ours to write, whatever the wheel ships under these names; signatures would be of another RECORD.
 _REPLACED = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"})
+_SHELLS = ("", ".bat", ".csh", ".fish", ".nu", ".ps1", ".xsh")
+_ACTIVATORS = (*(f"{word}{shell}" for word in ("activate", "deactivate") for shell in _SHELLS), "activate_this.py")
 
 
 class NewFile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -51,6 +53,10 @@ class NewDistribution:
     info: str
     """The ``.dist-info`` folder to be."""
     files: tuple[NewFile, ...]
+    remarks: tuple[str, ...] = ()
+    """What the user should know of the wheel."""
+    startup: tuple[str, ...] = ()
+    """The ``.pth`` files of which every start of the interpreter runs a line."""
 
     def record(self, compiled: Mapping[str, NewFile]) -> NewFile:
         """Make RECORD over all ``files`` and the ``compiled`` form of modules among them, by the module's target.
@@ -81,11 +87,13 @@ class NewDistribution:
 def wheel_contents(prepared: PreparedWheel, *, layout: Layout, interpreter: Interpreter) -> NewDistribution:
     """Say what ``prepared`` puts where; raises ``InstallError`` for what no wheel may bring."""
     wheel = prepared.wheel
-    library = layout.purelib if _root_is_purelib(wheel) else layout.platlib
+    text = (wheel.root / wheel.dist_info / "WHEEL").read_bytes()
+    library = layout.purelib if header(text, "root-is-purelib").lower() == "true" else layout.platlib
     info = f"{library}/{wheel.dist_info}"
     source, target = f"{wheel.root}/", f"{library}/"
     special = (f"{wheel.dist_info}/", f"{_data_folder(wheel)}/")
     files: dict[str, NewFile] = {}
+    payload: list[NewFile] = []
     inside = _Inside(layout, wheel)
     for file in wheel.files:
         path = file.path
@@ -93,7 +101,9 @@ def wheel_contents(prepared: PreparedWheel, *, layout: Layout, interpreter: Inte
             new = NewFile(target=target + path, source=source + path, sha256=file.sha256, size=file.size)
             files[new.target] = new
         elif other := _payload(file, inside=inside, library=library, interpreter=interpreter):
+            payload.append(other)
             files[other.target] = other
+    _check_payload(payload, files, layout=layout, info=info, where=wheel.filename)
     for new in _generated(prepared, layout=layout, info=info, interpreter=interpreter):
         files[new.target] = new  # an entry point is preferred to a script of the same name, as pip does
     safe = target if layout.is_unprotected(library) else None
@@ -106,7 +116,38 @@ def wheel_contents(prepared: PreparedWheel, *, layout: Layout, interpreter: Inte
         library=library,
         info=info,
         files=tuple(files[path] for path in sorted(files)),
+        remarks=tuple(_remarks(wheel, text, files, layout)),
+        startup=tuple(path for path in files if path.endswith(".pth") and _runs_code(path, files[path], layout)),
     )
+
+
+def _check_payload(
+    payload: Sequence[NewFile], files: Mapping[str, NewFile], *, layout: Layout, info: str, where: str
+) -> None:
+    """Refuse a second file for one place, and a second distribution by way of a ``.data`` folder."""
+    for new in payload:
+        if files[new.target].sha256 != new.sha256:
+            raise InstallError(f"the wheel brings `{new.target}` twice, with different content", where=where)
+        folder = new.target.rpartition("/")[0]
+        if folder.endswith(".dist-info") and folder != info and folder.rpartition("/")[0] in layout.libraries:
+            raise InstallError(f"the wheel brings `{new.target}`, which is of another distribution", where=where)
+
+
+def _remarks(wheel: UnpackedWheel, text: bytes, files: Mapping[str, NewFile], layout: Layout) -> Iterator[str]:
+    # "A wheel installer should warn if Wheel-Version is greater than the version it supports"
+    version = header(text, "wheel-version")
+    if version.partition(".")[2].strip("0."):
+        yield f"`{wheel.filename}` is of wheel format {version}; only what 1.0 has is understood"
+    for name in _ACTIVATORS:
+        if f"{layout.scripts}/{name}" in files:
+            yield f"`{wheel.filename}` brings a program `{name}`, which shells take for that of the environment"
+
+
+def _runs_code(path: str, new: NewFile, layout: Layout) -> bool:
+    if path.rpartition("/")[0] not in layout.libraries or new.source is None:
+        return False
+    with open(new.source, "rb") as stream:
+        return any(line.startswith((b"import ", b"import\t")) for line in stream)
 
 
 def _payload(file: WheelFile, *, inside: "_Inside", library: str, interpreter: Interpreter) -> NewFile | None:
@@ -194,7 +235,3 @@ class _Inside:
 
 def _data_folder(wheel: UnpackedWheel) -> str:
     return f"{wheel.dist_info.removesuffix('.dist-info')}.data"
-
-
-def _root_is_purelib(wheel: UnpackedWheel) -> bool:
-    return header((wheel.root / wheel.dist_info / "WHEEL").read_bytes(), "root-is-purelib").lower() == "true"

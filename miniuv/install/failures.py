@@ -11,7 +11,12 @@ from miniuv.models.wheel import PreparedWheel
 
 
 @contextlib.contextmanager
-def translated(layout: Layout, prepared: Sequence[PreparedWheel] = ()) -> Iterator[None]:
+def translated(
+    layout: Layout,
+    prepared: Sequence[PreparedWheel] = (),
+    *,
+    failed: str = "the environment is unchanged, since changing it failed",
+) -> Iterator[None]:
     """Turn an ``OSError`` into an ``InstallError``; by then the change has been taken back."""
     try:
         yield
@@ -27,5 +32,4 @@ def translated(layout: Layout, prepared: Sequence[PreparedWheel] = ()) -> Iterat
             hint = "make room and run the command again"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             hint = f"`{layout.data}` and what is in it must be writable by you"
-        message = f"the environment is unchanged, since changing it failed: {reason}"
-        raise InstallError(message, where=where, hint=hint) from error
+        raise InstallError(f"{failed}: {reason}", where=where, hint=hint) from error

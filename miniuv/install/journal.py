@@ -144,9 +144,12 @@ def _encode(journal: Journal) -> bytes:
         "titles": journal.titles,
         "folders": short(journal.folders),
         "moves": [
-            dict(
-                zip(("place", "aside"), short((move.place, move.aside)), strict=True), kind=move.kind, facts=move.facts
-            )
+            {
+                **dict(zip(("place", "aside"), short((move.place, move.aside)), strict=True)),
+                "kind": move.kind,
+                "facts": move.facts,
+                **({"entries": move.entries} if move.entries >= 0 else {}),
+            }
             for move in journal.moves
         ],
     }
@@ -180,7 +183,7 @@ def _decode(data: bytes, layout: Layout) -> _Content:
             raise ValueError(f"`{place}` is not in the environment")
         if bool(aside) is not (move.kind in ("leaves", "comes")) or (aside and not aside.startswith(starts)):
             raise ValueError(f"`{aside}` is not in a folder of ours")
-        moves.append(Move(kind=move.kind, place=place, aside=aside, facts=move.facts))
+        moves.append(Move(kind=move.kind, place=place, aside=aside, facts=move.facts, entries=move.entries))
     return _Content(titles=content.titles, folders=folders, moves=tuple(moves))
 
 

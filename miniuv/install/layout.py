@@ -88,3 +88,23 @@ class Layout:
         own = tuple(f"{self.data}/{name}/" for name in _OWN_FOLDERS)
         above = any(f"{place}/".startswith(f"{folder}/") for place in (self.scripts, self.data))
         return not above and not f"{folder}/".startswith(own)
+
+
+class RealPlaces:
+    """Tells where paths that somebody claims really lie: each folder is asked once."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._folders: dict[str, str] = {}
+
+    def real(self, path: str) -> str:
+        """The path with every link among its folders resolved; the last part may be a link."""
+        folder, _, name = path.rpartition("/")
+        real = self._folders.get(folder)
+        if real is None:
+            real = self._folders[folder] = os.path.realpath(folder)
+        return f"{real}/{name}"
+
+    def is_inside(self, place: str) -> bool:
+        """Whether a distribution may own ``place``, a real path: not what belongs to the environment itself."""
+        return self._layout.split(place) is not None and not self._layout.is_protected(place)

@@ -46,10 +46,10 @@ class Facts(NamedTuple):
         return cls(status.st_mode, status.st_ino, size, status.st_mtime_ns)
 
     def hold(self, path: str) -> bool:
-        """Whether the same is at ``path``; a file may have been edited since."""
+        """Whether the same is at ``path``; a file may have been edited since. Raises ``OSError``."""
         try:
             now = Facts.of(path)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
         if stat.S_IFMT(now.mode) != stat.S_IFMT(self.mode):
             return False
@@ -65,6 +65,9 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     aside: str = ""
     facts: Facts = Facts(stat.S_IFDIR | 0o755, 0, 0, 0)
     """Of what leaves or comes, or of the folder."""
+    entries: int = -1
+    """How much there is in a folder that leaves or comes as one, at any depth, without what Python compiles; -1 of
+    anything else."""
 
 
 def do_moves(moves: Sequence[Move], *, interrupted: Callable[[], bool] = lambda: False) -> None:
@@ -90,10 +93,11 @@ def undo_moves(moves: Sequence[Move]) -> None:
         raise UnrestoredError("the environment could not be restored after a failed change: " + "; ".join(lost))
 
 
-def disturbed(moves: Sequence[Move]) -> list[str]:
+def disturbed(moves: Sequence[Move], *, is_undone: bool = False) -> list[str]:
     """Name the places where somebody else has been at work since the moves were planned.
 
-    Compiled modules are Python's own to write, and never counted.
+    Compiled modules are Python's own to write, and never counted. In a folder that is yet to leave, or to be taken
+    back, nothing may have been added: it would go too. Raises ``OSError`` where we may not look.
     """
     found: list[str] = []
     vacant: set[str] = set()
@@ -101,16 +105,18 @@ def disturbed(moves: Sequence[Move]) -> list[str]:
     for move in moves:
         if not move.aside or is_compiled(move.place):
             continue
-        is_aside = os.path.lexists(move.aside)
+        is_aside = is_there(move.aside)
         if move.kind == "leaves":
             if not is_aside and move.facts.hold(move.place):
                 vacant.add(move.place)
-            elif not is_aside or (move.place not in targets and os.path.lexists(move.place)):
+                if not is_undone and _has_grown(move):
+                    found.append(move.place)
+            elif not is_aside or (move.place not in targets and is_there(move.place)):
                 found.append(move.place)
         elif is_aside:
-            if os.path.lexists(move.place) and move.place not in vacant:
+            if is_there(move.place) and move.place not in vacant:
                 found.append(move.place)
-        elif not move.facts.hold(move.place):
+        elif not move.facts.hold(move.place) or (is_undone and _has_grown(move)):
             found.append(move.place)
     return list(dict.fromkeys(found))
 
@@ -135,6 +141,15 @@ def stale_compiled(moves: Sequence[Move]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def is_there(path: str) -> bool:
+    """Whether something is at ``path``; raises ``OSError`` where that cannot be seen, since much depends on it."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def is_compiled(path: str) -> bool:
     """Whether ``path`` is where Python keeps compiled modules: it may write there at any time."""
     return "/__pycache__/" in f"{path}/"
@@ -142,7 +157,7 @@ def is_compiled(path: str) -> bool:
 
 @contextlib.contextmanager
 def deferred_signals() -> Iterator[Callable[[], bool]]:
-    """Hold back Ctrl-C and termination; gives a function that tells whether one came.
+    """Hold back Ctrl-C, termination and the end of the terminal; gives a function that tells whether one came.
 
     One that nobody acted upon is delivered at the end. Python runs handlers in the main thread only, so elsewhere
     there is nothing to hold back.
@@ -155,7 +170,7 @@ def deferred_signals() -> Iterator[Callable[[], bool]]:
     def remember(number: int, _: FrameType | None) -> None:
         received.append(number)
 
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     for number, handler in previous.items():
         if handler is not None:
             signal.signal(number, remember)
@@ -172,10 +187,10 @@ def deferred_signals() -> Iterator[Callable[[], bool]]:
 def _do(move: Move) -> None:
     match move.kind:
         case "leaves":
-            if not os.path.lexists(move.aside) and not _is_gone(move.place):
+            if not is_there(move.aside) and not _is_gone(move.place):
                 os.rename(move.place, move.aside)
         case "comes":
-            if os.path.lexists(move.aside):
+            if is_there(move.aside):
                 _put(move.aside, move.place)
         case "made":
             _make_folder(move)
@@ -186,10 +201,10 @@ def _do(move: Move) -> None:
 def _undo(move: Move) -> None:
     match move.kind:
         case "leaves":
-            if os.path.lexists(move.aside):
+            if is_there(move.aside):
                 _put(move.aside, move.place)
         case "comes":
-            if not os.path.lexists(move.aside) and not _is_gone(move.place):
+            if not is_there(move.aside) and not _is_gone(move.place):
                 os.rename(move.place, move.aside)
         case "made":
             _remove_folder(move.place)
@@ -199,7 +214,17 @@ def _undo(move: Move) -> None:
 
 def _is_gone(place: str) -> bool:
     """Whether it is a compiled module that is not there any more: then it need not be moved."""
-    return is_compiled(place) and not os.path.lexists(place)
+    return is_compiled(place) and not is_there(place)
+
+
+def _has_grown(move: Move) -> bool:
+    return move.entries >= 0 and _count(move.place) > move.entries
+
+
+def _count(folder: str) -> int:
+    with os.scandir(folder) as entries:
+        names = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries if entry.name != "__pycache__"]
+    return len(names) + sum(_count(path) for path, is_folder in names if is_folder)
 
 
 def _put(aside: str, place: str) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from miniuv.errors import InstallError
-from miniuv.install.layout import Layout
+from miniuv.install.layout import Layout, RealPlaces
 from miniuv.install.legacy import legacy_files
-from miniuv.install.record import recorded_paths
+from miniuv.install.record import read_record, recorded_paths
 from miniuv.models.installed import InstalledDistribution
 from miniuv.reporter import Reporter
 from miniuv.values import dataclass, field
@@ -95,19 +95,12 @@ def info_title(name: str) -> str:
 
 
 def _inside(claimed: Iterable[str], *, title: str, layout: Layout, reporter: Reporter) -> tuple[str, ...]:
-    real_folders: dict[str, str] = {}
+    places = RealPlaces(layout)
     inside: list[str] = []
     outside: list[str] = []
     for path in claimed:
-        folder, _, name = path.rpartition("/")
-        real = real_folders.get(folder)
-        if real is None:
-            real = real_folders[folder] = os.path.realpath(folder)
-        place = f"{real}/{name}"
-        if layout.split(place) is None or layout.is_protected(place):
-            outside.append(place)
-        else:
-            inside.append(place)
+        place = places.real(path)
+        (inside if places.is_inside(place) else outside).append(place)
     if outside:
         more = f" and {len(outside) - 1} more" if len(outside) > 1 else ""
         reporter.warning(f"{title} claims `{outside[0]}`{more}, which is not its to remove: left alone")
@@ -122,6 +115,6 @@ def _files_below(folder: str) -> Iterable[str]:
 
 def _read(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_record(path)
     except (FileNotFoundError, NotADirectoryError):
         return None

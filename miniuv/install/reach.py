@@ -54,11 +54,13 @@ class Reach:
             if step.leaves:
                 facts = Facts.of(step.place)
                 aside = f"{self.aside(parent)}/old/{number}"
-                moves.append(Move(kind="leaves", place=step.place, aside=aside, facts=facts))
+                entries = step.leaving_entries
+                moves.append(Move(kind="leaves", place=step.place, aside=aside, facts=facts, entries=entries))
             if step.comes:
                 moves += [Move(kind="made", place=folder) for folder in _missing(parent) if not _is_made(folder, moves)]
                 aside = self._brought(step.place, number)
-                moves.append(Move(kind="comes", place=step.place, aside=aside, facts=Facts.of(aside)))
+                facts, entries = Facts.of(aside), step.coming_entries
+                moves.append(Move(kind="comes", place=step.place, aside=aside, facts=facts, entries=entries))
             if not step.leaves and not step.comes:
                 moves.append(Move(kind="emptied", place=step.place, facts=Facts.of(step.place)))
         return tuple(moves)

@@ -1,9 +1,12 @@
 """Carrying out what a journal says, also one that somebody else has left: the first step of every other change."""
 
 import contextlib
+import glob
 import os
 from collections.abc import Callable
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from miniuv.environment.places import WORK_FOLDER, is_change_pending
 from miniuv.errors import InstallError
@@ -51,17 +54,33 @@ def recover(interpreter: Interpreter, *, reporter: Reporter) -> None:
     layout = Layout.of(interpreter)
     journal = Journal.read(layout)
     if journal is not None:
-        _check(journal)
-        with translated(layout), deferred_signals():
+        failed = f"a change of this environment that was cut short, of {journal.summary}, could not be finished"
+        with translated(layout, failed=failed), deferred_signals():
+            _check(journal)
             if not journal.is_undone:
                 for path in stale_compiled(journal.moves):
                     Path(path).unlink(missing_ok=True)
             carry_out(journal)
-        for folder in reversed(journal.folders):
-            discard(Path(folder))
+            for folder in reversed(journal.folders):
+                discard(Path(folder))
         done = "taken back" if journal.is_undone else "finished"
         reporter.warning(f"a change of this environment that was cut short is now {done}: {journal.summary}")
     sweep(layout.work_folder)
+
+
+def foreign_places(journal: Journal) -> list[str]:
+    """Name the places where somebody else has been at work since ``journal`` was written; raises ``OSError``.
+
+    Another ``.dist-info`` of a distribution that comes or goes is one too: another tool has installed that meanwhile.
+    """
+    found = disturbed(journal.moves, is_undone=journal.is_undone)
+    names = {canonicalize_name(title.partition(" ")[0]) for title in journal.titles}
+    known = {part for move in journal.moves for part in (move.place, os.path.dirname(move.place))}
+    for library in journal.layout.libraries:
+        for info in sorted(glob.glob(f"{glob.escape(library)}/*.dist-info")):
+            if canonicalize_name(os.path.basename(info).partition("-")[0]) in names and info not in known:
+                found.append(info)
+    return found
 
 
 def tell_of_pending(interpreter: Interpreter, *, reporter: Reporter) -> None:
@@ -74,7 +93,7 @@ def tell_of_pending(interpreter: Interpreter, *, reporter: Reporter) -> None:
 
 
 def _check(journal: Journal) -> None:
-    if places := disturbed(journal.moves):
+    if places := foreign_places(journal):
         more = f" and {len(places) - 1} more" if len(places) > 1 else ""
         raise InstallError(
             f"a change of this environment was cut short, and another tool has changed `{places[0]}`{more} since:"

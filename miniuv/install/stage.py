@@ -55,6 +55,7 @@ def staged_plan(
             if not verified:
                 check_intact(one.wheel for one in prepared)
             distributions = _describe(prepared, layout=layout, interpreter=interpreter)
+            _tell(distributions, reporter)
             chosen, overlaps = choose_files(distributions)
             files = [file for file, _ in chosen]
             compiled: dict[str, NewFile] = {}
@@ -100,6 +101,14 @@ def _describe(
     prepared: Sequence[PreparedWheel], *, layout: Layout, interpreter: Interpreter
 ) -> tuple[NewDistribution, ...]:
     return tuple(wheel_contents(one, layout=layout, interpreter=interpreter) for one in prepared)
+
+
+def _tell(distributions: Sequence[NewDistribution], reporter: Reporter) -> None:
+    for one in distributions:
+        for remark in one.remarks:
+            reporter.warning(remark)
+        for path in one.startup:
+            reporter.note(f"{one.title} brings `{path}`: every start of the interpreter runs what it says")
 
 
 def _modules(files: Sequence[NewFile], staging: Staging) -> list[NewFile]:

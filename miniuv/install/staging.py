@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from miniuv.environment.places import is_change_pending
 from miniuv.install.contents import NewFile
 from miniuv.install.layout import Layout
 from miniuv.install.link import Linker, LinkMode
@@ -88,7 +89,9 @@ def open_staging(layout: Layout, link_mode: LinkMode) -> Iterator[Staging]:
     except UnrestoredError:
         raise
     except BaseException:
-        discard(folder)
+        # A journal may speak of what lies here, whatever has kept it from being closed.
+        if not is_change_pending(Path(layout.data)):
+            discard(folder)
         raise
     else:
         discard(folder)
@@ -97,7 +100,18 @@ def open_staging(layout: Layout, link_mode: LinkMode) -> Iterator[Staging]:
 
 
 def sweep(work: Path) -> None:
-    """Remove what killed processes have left in the folder ``work``, but for what a journal speaks of."""
+    """Remove what killed processes have left in the folder ``work``; the caller knows that no journal speaks of it."""
+    for folder in abandoned(work):
+        discard(folder)
+    with contextlib.suppress(OSError):
+        work.rmdir()
+
+
+def abandoned(work: Path) -> Iterator[Path]:
+    """Yield what killed processes have left in the folder ``work``, each locked as long as it is looked at.
+
+    What a journal speaks of is among it. What is no folder, or not ours to open, is nobody's.
+    """
     try:
         names = sorted(os.listdir(work))
     except (FileNotFoundError, NotADirectoryError):
@@ -105,11 +119,12 @@ def sweep(work: Path) -> None:
     for name in names:
         if not name.startswith(_PREFIX) or _is_alive(name):
             continue
-        if (lock := _lock(work / name)) is not None:
-            discard(work / name)
-            os.close(lock)
-    with contextlib.suppress(OSError):
-        work.rmdir()
+        with contextlib.suppress(OSError):
+            if (lock := _lock(work / name)) is not None:
+                try:
+                    yield work / name
+                finally:
+                    os.close(lock)
 
 
 def discard(folder: Path) -> None:

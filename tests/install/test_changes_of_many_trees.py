@@ -103,11 +103,11 @@ def test_a_change_gives_the_old_tree_or_the_new_one_wherever_it_is_cut_short(
             if back:
                 for cut in cuts:
                     undo_moves(moves[cut:])
-                    assert disturbed(moves) == []
+                    assert disturbed(moves, is_undone=True) == []
                 undo_moves(moves)
             else:
                 do_moves(moves)
-            assert disturbed(moves) == []
+            assert disturbed(moves, is_undone=back) == []
 
         if back:
             assert _tree(root) == before

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from packaging.direct_url import DirectUrl, VcsInfo
 
-from miniuv.errors import InstallError
+from miniuv.errors import InstallError, MiniuvError
 from tests.support.environments import Environment
 from tests.support.wheels import make_wheel
 
@@ -153,10 +153,34 @@ def test_a_wheel_cannot_bring_parts_of_the_environment_itself(env: Environment, 
     wheel = make_wheel(tmp_path, "foo", "1.0", {"foo.py": "", path: "#!python\n"})
     before = env.tree()
 
-    with pytest.raises(InstallError, match="belongs to the environment"):
+    with pytest.raises(MiniuvError, match="belongs to the environment"):
         env.install(wheel)
 
     assert env.tree() == before
+
+
+def test_a_data_folder_cannot_bring_another_distribution(env: Environment, tmp_path: Path) -> None:
+    library = env.site.relative_to(env.prefix)
+    wheel = make_wheel(
+        tmp_path, "foo", "1.0", {f"foo-1.0.data/data/{library}/bar-1.0.dist-info/METADATA": "Name: bar\n"}
+    )
+    before = env.tree()
+
+    with pytest.raises(InstallError, match="of another distribution"):
+        env.install(wheel)
+
+    assert env.tree() == before
+
+
+def test_a_data_folder_cannot_bring_another_content_for_a_module(env: Environment, tmp_path: Path) -> None:
+    library = env.site.relative_to(env.prefix)
+    path = f"foo-1.0.data/data/{library}/foo.py"
+    env.install(make_wheel(tmp_path / "same", "foo", "1.0", {"foo.py": "x = 1\n", path: "x = 1\n"}))
+
+    with pytest.raises(InstallError, match="twice, with different content"):
+        env.install(make_wheel(tmp_path / "other", "foo", "1.0", {"foo.py": "x = 1\n", path: "x = 2\n"}))
+
+    assert (env.site / "foo.py").read_text() == "x = 1\n"
 
 
 def test_a_wheel_cannot_write_through_a_link_out_of_the_environment(env: Environment, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import os
+import shutil
 import stat
 import subprocess
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from miniuv.environment.installed import installed_distributions
 from miniuv.install.link import LinkMode
 from miniuv.install.transaction import apply_plan
 from miniuv.models.installed import InstalledDistribution
-from miniuv.models.interpreter import Interpreter
+from miniuv.models.interpreter import Interpreter, Scheme
 from miniuv.models.plan import PlannedInstall, PlannedRemoval
 from miniuv.models.request import InstallOptions
 from miniuv.models.resolution import Candidate
@@ -25,6 +26,7 @@ from miniuv.models.source import DirectorySource, Sha256
 from miniuv.models.wheel import PreparedWheel, UnpackedWheel
 from miniuv.process import Runner, SubprocessRunner
 from miniuv.reporter import Reporter
+from miniuv.values import replace
 from tests.support.pythons import Listener, make_environment
 
 
@@ -52,6 +54,29 @@ class Environment:
     def make(cls, folder: Path, name: str = "env") -> "Environment":
         """Make one below ``folder``."""
         return cls(interpreter=make_environment(folder / name), cache=folder / "cache")
+
+    def copy(self, folder: Path) -> "Environment":
+        """Copy it to ``folder``, which is faster than to make one; programs in it still start the original's Python."""
+        old = self.interpreter
+        shutil.copytree(old.prefix, folder, symlinks=True)
+
+        def moved(path: Path) -> Path:
+            return folder / path.relative_to(old.prefix)
+
+        scheme = old.scheme
+        copied = replace(
+            old,
+            executable=moved(old.executable),
+            prefix=folder,
+            scheme=Scheme(
+                purelib=moved(scheme.purelib),
+                platlib=moved(scheme.platlib),
+                scripts=moved(scheme.scripts),
+                data=moved(scheme.data),
+                headers=moved(scheme.headers),
+            ),
+        )
+        return Environment(interpreter=copied, cache=folder.with_name("cache"))
 
     @property
     def prefix(self) -> Path:
