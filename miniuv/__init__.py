@@ -9,6 +9,7 @@ Room                  Layer  One line
 ``noop``              13     The fast exit, before any parser: ``sys`` and ``os`` only; asked first
 ``cli``               12     Command line to request; one module per command; the only place that exits
 ``pipeline``          11     The steps of a command, in order
+``doctor``            10     Findings about all that miniuv rests on: one module for each thing looked at
 ``basis``             10     What an outcome rests on, written down for the fast exit
 ``workshop``          10     The composition root: puts the things together
 ``resolve``           9      ``InstallRequest`` to ``Resolution``, through resolvelib; conflicts in sentences

@@ -145,7 +145,9 @@ class Workshop:
         store, jobs, reporter = session.store, session.jobs, session.reporter
         index = PackageIndex(settings=settings, client=http, store=store, jobs=jobs, reporter=reporter)
         self.workers = Workers(unpacking)
-        wheels = self._wheels = Wheels(store=store, jobs=jobs, reporter=reporter, workers=self.workers)
+        wheels = self._wheels = Wheels(
+            store=store, jobs=jobs, reporter=reporter, workers=self.workers, allowed=settings.allowed_wheel_rules
+        )
         builder = self.builder = Builder(
             store=store,
             jobs=jobs,
@@ -175,9 +177,17 @@ class Workshop:
             environ=session.environ,
             offline=settings.offline,
             refresh=session.settings.refresh,  # not for -U: a commit stays what it is, and a branch is always asked for
+            retries=settings.retries,
         )
         self.catalog = Catalog(
-            archives=Archives(index=index, store=store, wheels=wheels, built=self.built, interpreter=interpreter),
+            archives=Archives(
+                index=index,
+                store=store,
+                wheels=wheels,
+                built=self.built,
+                interpreter=interpreter,
+                reporter=reporter,
+            ),
             directories=Directories(store=store, jobs=jobs, builder=builder, wheels=wheels, reuse=reuse),
             git=GitSources(
                 repositories=repositories,

@@ -1,12 +1,12 @@
 """What a wheel says of itself, compared with its file name."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from miniuv.archive.member import shown
-from miniuv.archive.scripts import check_script_name, read_entry_points
+from miniuv.archive.scripts import check_script_name, is_of_environment, read_entry_points
 from miniuv.errors import ArchiveError
 
 MAX_TEXT_BYTES = 16 * 1024 * 1024
@@ -25,7 +25,7 @@ def wheel_identity(filename: str) -> tuple[NormalizedName, Version]:
 
 def find_dist_info(names: Iterable[str], *, where: str) -> str:
     """Find the one ``.dist-info`` folder at the top of a wheel."""
-    tops = {top for top, slash, _ in (name.partition("/") for name in names) if slash and top.endswith(".dist-info")}
+    tops = {top for top, _, _ in (name.partition("/") for name in names) if _is_dist_info(top)}
     if len(tops) != 1:
         problem = (
             f"has {len(tops)} `.dist-info` folders: {', '.join(sorted(tops))}" if tops else "has no `.dist-info` folder"
@@ -48,6 +48,25 @@ def check_folders(names: Sequence[str], dist_info: str, *, filename: str) -> Non
             raise ArchiveError(f"member {shown(name)} is for no known scheme ({', '.join(SCHEMES)})", where=filename)
         if scheme == "scripts":
             check_script_name(path, where=filename)
+        elif scheme in ("platlib", "purelib") and _is_dist_info(path.partition("/")[0]):
+            raise ArchiveError(f"member {shown(name)} would be a second `.dist-info` folder", where=filename)
+        elif scheme == "data" and is_of_environment(path):
+            raise ArchiveError(f"member {shown(name)} belongs to the environment itself", where=filename)
+
+
+def check_layers(names: Sequence[str], record: Mapping[str, object], *, filename: str) -> None:
+    """Check that no two members with different lines in ``record`` are for one place in ``site-packages``."""
+    places: dict[str, str] = {}
+    for name in names:
+        top, _, rest = name.partition("/")
+        scheme, _, path = rest.partition("/")
+        if top.endswith(".data") and scheme in ("platlib", "purelib"):
+            other = places.setdefault(path, name)
+            if record.get(other) != record.get(name):
+                raise ArchiveError(f"members {shown(other)} and {shown(name)} are for one place", where=filename)
+    for path in places.keys() & set(names):
+        if record.get(path) != record.get(places[path]):
+            raise ArchiveError(f"members {shown(path)} and {shown(places[path])} are for one place", where=filename)
 
 
 def check_texts(*, wheel: bytes, metadata: bytes, entry_points: bytes | None, filename: str) -> None:
@@ -55,12 +74,16 @@ def check_texts(*, wheel: bytes, metadata: bytes, entry_points: bytes | None, fi
     version = header(wheel, "wheel-version")
     if not version or not version.partition(".")[0].isdigit():
         raise ArchiveError("its WHEEL file has no `Wheel-Version`", where=filename)
-    if version.partition(".")[0] != "1":
-        # "A wheel installer should ... fail if the major version is greater than it supports."
+    if int(version.partition(".")[0][:9]) > 1:
+        # "... fail if Wheel-Version has a greater major version than the version it supports": 0.1 was before 1.0.
         raise ArchiveError(f"is of wheel format {version}; 1.x is supported", where=filename)
     _check_identity(metadata, filename)
     if entry_points is not None:
         read_entry_points(entry_points, where=filename)
+
+
+def _is_dist_info(top: str) -> bool:
+    return top.lower().endswith(".dist-info")
 
 
 def _check_identity(metadata: bytes, filename: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from itertools import dropwhile
 
-from miniuv.archive.member import shown
+from miniuv.archive.member import MAX_PATH_BYTES, shown
 from miniuv.errors import ArchiveError
 
 
@@ -30,6 +30,8 @@ def _check_parents(path: str, links: Mapping[str, str], where: str) -> None:
 
 
 def _check_target(path: str, target: str, links: Mapping[str, str], where: str) -> None:
+    if len(target.encode("utf-8", "surrogateescape")) > MAX_PATH_BYTES:
+        raise ArchiveError(f"symbolic link {shown(path)} is too long", where=where)
     here = path.split("/")[:-1]
     parts = [part for part in target.split("/") if part not in ("", ".")]
     rises = len(parts) - len(_after_rise(parts))

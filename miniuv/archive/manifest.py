@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from miniuv.cache.records import with_checksum, without_checksum
 from miniuv.cache.trouble import refuse_scarcity
 from miniuv.models.source import Sha256
 from miniuv.models.wheel import UnpackedWheel, WheelFile
@@ -26,6 +27,7 @@ class _Manifest(msgspec.Struct, frozen=True):
     dist_info: str
     files: tuple[WheelFile, ...]
     boot: str = "unknown"
+    waived: tuple[str, ...] = ()
 
 
 # Made at import, by one thread: msgspec looks a type over when it first decodes it, and two threads at that crash.
@@ -41,8 +43,9 @@ def write_manifest(wheel: UnpackedWheel, entry: Path) -> None:
         dist_info=wheel.dist_info,
         files=wheel.files,
         boot=wheel.boot,
+        waived=wheel.waived,
     )
-    (entry / MANIFEST).write_bytes(msgspec.json.encode(manifest))
+    (entry / MANIFEST).write_bytes(with_checksum(msgspec.json.encode(manifest)))
 
 
 def load_unpacked(entry: Path) -> UnpackedWheel | None:
@@ -51,11 +54,13 @@ def load_unpacked(entry: Path) -> UnpackedWheel | None:
     Raises ``CacheError`` where no file can be opened any more.
     """
     try:
-        manifest = _MANIFESTS.decode((entry / MANIFEST).read_bytes())
+        data = without_checksum((entry / MANIFEST).read_bytes())
     except OSError as error:
         refuse_scarcity(error, entry)
         return None
-    except (msgspec.DecodeError, RecursionError):
+    try:
+        manifest = _MANIFESTS.decode(data or b"")
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
     if manifest.format != _FORMAT or not (entry / TREE).is_dir():
         return None
@@ -67,6 +72,7 @@ def load_unpacked(entry: Path) -> UnpackedWheel | None:
         root=entry / TREE,
         dist_info=manifest.dist_info,
         boot=manifest.boot,
+        waived=manifest.waived,
         files=manifest.files,
     )
 

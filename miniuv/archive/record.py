@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from miniuv.archive.member import shown
+from miniuv.archive.rules import Rules
 from miniuv.errors import ArchiveError
 
 # The wheel specification: "sha256 or better"; "The RECORD.jws and RECORD.p7s files cannot ... be listed".
@@ -29,8 +30,9 @@ def is_unlisted(path: str, dist_info: str) -> bool:
     return folder == dist_info and name in _UNLISTED
 
 
-def parse_record(data: bytes, *, dist_info: str, where: str) -> dict[str, RecordLine]:
+def parse_record(data: bytes, *, dist_info: str, rules: Rules) -> dict[str, RecordLine]:
     """Read a wheel's RECORD; raises ``ArchiveError`` for anything but one good hash for each path."""
+    where = rules.where
     try:
         rows = list(csv.reader(data.decode("utf-8").splitlines(), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
@@ -40,43 +42,47 @@ def parse_record(data: bytes, *, dist_info: str, where: str) -> dict[str, Record
         if not row:
             continue
         if len(row) != 3:
-            raise ArchiveError(
-                f"RECORD has a line of {len(row)} columns instead of 3: {shown(','.join(row))}", where=where
-            )
+            rules.broken("record", f"RECORD has a line of {len(row)} columns instead of 3: {shown(','.join(row))}")
+            continue
         path, promise, size = row
         path = path.replace("\\", "/").removeprefix("./")
-        if is_unlisted(path, dist_info):
+        if is_unlisted(path, dist_info) or (path.endswith(f"/{dist_info}/RECORD") and not promise and not size):
+            continue  # itself; gmsh has it by the path that it had where it was built
+        line = _line(path, promise, size, rules)
+        if line is None:
             continue
-        line = _line(path, promise, size, where)
         if lines.setdefault(path, line) != line:
             raise ArchiveError(f"RECORD lists {shown(path)} twice, with different hashes", where=where)
     return lines
 
 
-def check_members(lines: dict[str, RecordLine], files: Iterable[str], *, dist_info: str, where: str) -> None:
+def check_members(lines: dict[str, RecordLine], files: Iterable[str], *, dist_info: str, rules: Rules) -> None:
     """Compare RECORD with the files that are there: each is listed, and none is listed that is not there."""
     present = set(files)
     missing = sorted(lines.keys() - present)
     if missing:
-        raise ArchiveError(f"RECORD lists {shown(missing[0])}, which is not in the wheel{_more(missing)}", where=where)
+        rules.broken("record", f"RECORD lists {shown(missing[0])}, which is not in the wheel{_more(missing)}")
     unlisted = sorted(path for path in present - lines.keys() if not is_unlisted(path, dist_info))
     if unlisted:
-        raise ArchiveError(f"RECORD does not list {shown(unlisted[0])}{_more(unlisted)}", where=where)
+        rules.broken("record", f"RECORD does not list {shown(unlisted[0])}{_more(unlisted)}")
 
 
-def _line(path: str, promise: str, size: str, where: str) -> RecordLine:
+def _line(path: str, promise: str, size: str, rules: Rules) -> RecordLine | None:
+    """What a line promises; ``None`` where it promises too little and that is allowed."""
     algorithm, _, encoded = promise.partition("=")
     if algorithm not in _DIGEST_BYTES:
         problem = f"with the hash `{algorithm}`" if algorithm else "without a hash"
-        raise ArchiveError(
-            f"RECORD lists {shown(path)} {problem}; one of {', '.join(sorted(_DIGEST_BYTES))} is required", where=where
-        )
+        known = ", ".join(sorted(_DIGEST_BYTES))
+        rules.broken("record", f"RECORD lists {shown(path)} {problem}; one of {known} is required")
+        return None
     try:
         digest = _decoded(encoded, _DIGEST_BYTES[algorithm])
     except (binascii.Error, ValueError) as error:
-        raise ArchiveError(f"RECORD has an unreadable hash for {shown(path)}", where=where) from error
-    if len(digest) != _DIGEST_BYTES[algorithm] or not (size == "" or (size.isascii() and size.isdigit())):
-        raise ArchiveError(f"RECORD has an unreadable hash or size for {shown(path)}", where=where)
+        raise rules.refuse(f"RECORD has an unreadable hash for {shown(path)}") from error
+    if len(digest) != _DIGEST_BYTES[algorithm] or not (
+        size == "" or (size.isascii() and size.isdigit() and len(size) < 20)
+    ):
+        raise rules.refuse(f"RECORD has an unreadable hash or size for {shown(path)}")
     return RecordLine(algorithm=algorithm, digest=digest, size=int(size) if size else None)
 
 

@@ -10,7 +10,7 @@ from miniuv.errors import ArchiveError
 from miniuv.values import dataclass
 
 _NAME = re.compile(r"[\w.\-+ ]*[\w]", re.ASCII)
-_INTERPRETER = re.compile(r"(python|pythonw|pypy)(\d+(\.\d+)*)?t?(\.exe)?", re.IGNORECASE)
+_INTERPRETER = re.compile(r"(python|pythonw|pypy|graalpy)(\d+(\.\d+)*)?[dtw]*(\.exe)?", re.IGNORECASE)
 _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 _TARGET = re.compile(rf"\s*(?P<module>{_DOTTED})\s*:\s*(?P<attribute>{_DOTTED})\s*(\[[^\]\n]*\]\s*)?")
 _LONGEST_SHEBANG = 127  # Linux cuts a first line there; macOS later
@@ -28,6 +28,12 @@ def check_script_name(name: str, *, where: str) -> None:
         raise ArchiveError(f"script {shown(name)} has a name that is no plain file name", where=where)
     if _INTERPRETER.fullmatch(name):
         raise ArchiveError(f"script {shown(name)} would replace the environment's interpreter", where=where)
+
+
+def is_of_environment(path: str) -> bool:
+    """Whether ``path``, from an environment's folder, is what makes it an environment: its settings or interpreter."""
+    folder, _, name = path.rpartition("/")
+    return path.lower() == "pyvenv.cfg" or (folder.lower() in ("bin", "scripts") and bool(_INTERPRETER.fullmatch(name)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

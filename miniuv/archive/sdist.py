@@ -7,15 +7,16 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from tarfile import TarFile, TarInfo
+from tarfile import TarInfo
 from typing import IO
 from zipfile import ZipInfo
 
 from miniuv.archive.links import check_links
-from miniuv.archive.member import COPY_CHUNK, MemberNames, SizeBudget, check_member_path, shown
-from miniuv.archive.stream import BoundedReader, Format, detect_format, open_decompressed
+from miniuv.archive.member import COPY_CHUNK, MAX_PATH_BYTES, MemberNames, SizeBudget, check_member_path, shown
+from miniuv.archive.stream import Format, detect_format
+from miniuv.archive.tar_file import TarMembers, open_tar
 from miniuv.archive.zip_file import checked_files, is_executable, is_link, open_zip
 from miniuv.errors import ArchiveError, CacheError
 
@@ -48,10 +49,10 @@ def read_pkg_info(path: Path, *, filename: str | None = None) -> bytes | None:
                 if _is_pkg_info(info.filename) and info.file_size <= MAX_PKG_INFO_BYTES:
                     return archive.read(info)
         return None
-    with _open_tar(path, kind, where) as (tar, _):
+    with open_tar(path, kind, where=where) as tar:
         for member in tar:
             if member.isreg() and _is_pkg_info(_plain(member.name)) and member.size <= MAX_PKG_INFO_BYTES:
-                return b"".join(_chunks(_content(tar, member, where)))
+                return b"".join(_chunks(tar.content(member)))
     return None
 
 
@@ -70,6 +71,8 @@ def _unpack_zip(path: Path, destination: Path, where: str) -> list[str]:
     with open_zip(path, where=where) as archive:
         for info in checked_files(archive, where=where, links=True):
             if is_link(info):
+                if info.file_size > MAX_PATH_BYTES:
+                    raise ArchiveError(f"symbolic link {shown(info.filename)} is too long", where=where)
                 links[info.filename] = archive.read(info).decode("utf-8", "surrogateescape")
                 continue
             with archive.open(info) as content:
@@ -81,16 +84,22 @@ def _unpack_zip(path: Path, destination: Path, where: str) -> list[str]:
 
 def _unpack_tar(path: Path, kind: Format, destination: Path, where: str) -> list[str]:
     names, budget = MemberNames(where=where), SizeBudget(where=where)
-    files: list[str] = []
+    files: dict[str, int] = {}
+    """Each with its size."""
     folders: list[str] = []
     links: dict[str, str] = {}
-    with _open_tar(path, kind, where) as (tar, stream):
+    with open_tar(path, kind, where=where) as tar:
         for member in tar:
             name = _plain(member.name)
             if name in ("", "."):
                 continue
             check_member_path(name, where=where)
-            budget.spend(name, member.size if member.isreg() else 0)
+            size = _check_kind(member, name, files, where)
+            budget.spend(name, size)
+            if budget.total > tar.limit:
+                raise ArchiveError(
+                    f"unpacks to more than {tar.limit // 2**20} MiB: a decompression bomb at {shown(name)}", where=where
+                )
             if member.isdir():
                 names.add_folder(name)
                 folders.append(name)
@@ -100,11 +109,30 @@ def _unpack_tar(path: Path, kind: Format, destination: Path, where: str) -> list
             if member.issym():
                 links[name] = member.linkname
                 continue
-            _extract(tar, member, name, files, destination, where)
-            files.append(name)
-        stream.check_rest()
+            if member.islnk():
+                _copy(destination / _plain(member.linkname), destination / name)
+            else:
+                _extract(tar, member, name, destination / name, where)
+            files[name] = size
+        tar.check_rest()
     _make_links(links, [*files, *folders], destination, where)
     return [*files, *links, *(f"{folder}/" for folder in folders)]
+
+
+def _check_kind(member: TarInfo, name: str, files: Mapping[str, int], where: str) -> int:
+    """Return how many bytes the member takes on the disk."""
+    if member.isdir() or member.issym():
+        return 0
+    if member.islnk():
+        original = _plain(member.linkname)
+        if original not in files:
+            raise ArchiveError(
+                f"hard link {shown(name)} is to {shown(member.linkname)}, which is no earlier file", where=where
+            )
+        return files[original]
+    if not member.isreg() or member.issparse():
+        raise ArchiveError(f"member {shown(name)} is no regular file, folder or link", where=where)
+    return member.size
 
 
 def _make_links(links: Mapping[str, str], members: Iterable[str], destination: Path, where: str) -> None:
@@ -115,30 +143,17 @@ def _make_links(links: Mapping[str, str], members: Iterable[str], destination: P
         (destination / name).symlink_to(links[name])
 
 
-def _extract(tar: TarFile, member: TarInfo, name: str, files: list[str], destination: Path, where: str) -> None:
-    target = destination / name
-    if member.islnk():
-        original = _plain(member.linkname)
-        if original not in files:
-            raise ArchiveError(
-                f"hard link {shown(name)} is to {shown(member.linkname)}, which is no earlier file", where=where
-            )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(destination / original, target, follow_symlinks=False)
-        return
-    if not member.isreg() or member.issparse():
-        raise ArchiveError(f"member {shown(name)} is no regular file, folder or link", where=where)
-    content = _content(tar, member, where)
+def _copy(original: Path, target: Path) -> None:
+    """Make what a hard link stands for: a build that writes to one of the two does not change the other."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(original, target, follow_symlinks=False)
+
+
+def _extract(tar: TarMembers, member: TarInfo, name: str, target: Path, where: str) -> None:
+    content = tar.content(member)
     _write(target, content, executable=bool(member.mode & 0o111), mtime=float(member.mtime))
     if target.stat().st_size != member.size:
         raise ArchiveError(f"ends inside member {shown(name)}", where=where)
-
-
-def _content(tar: TarFile, member: TarInfo, where: str) -> IO[bytes]:
-    content = tar.extractfile(member)
-    if content is None:
-        raise ArchiveError(f"member {shown(member.name)} has no content", where=where)
-    return content
 
 
 def _write(target: Path, content: IO[bytes], *, executable: bool, mtime: float) -> None:
@@ -156,21 +171,6 @@ def _write(target: Path, content: IO[bytes], *, executable: bool, mtime: float) 
 def _chunks(content: IO[bytes]) -> Iterator[bytes]:
     while chunk := content.read(COPY_CHUNK):
         yield chunk
-
-
-@contextmanager
-def _open_tar(path: Path, kind: Format, where: str) -> Iterator[tuple[TarFile, BoundedReader]]:
-    """Open a tar file; whatever goes wrong with it, then or while it is read, is an ``ArchiveError``."""
-    import tarfile
-
-    try:
-        with (
-            closing(open_decompressed(path, kind, where=where)) as stream,
-            tarfile.open(fileobj=stream, mode="r:", errorlevel=2) as tar,  # type: ignore[call-overload]
-        ):
-            yield tar, stream
-    except (tarfile.TarError, ValueError, OverflowError) as error:
-        raise ArchiveError(f"is no intact archive: {str(error) or type(error).__name__}", where=where) from error
 
 
 @contextmanager

@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import IO, Literal, cast
 
 from miniuv.archive.member import MAX_TOTAL_BYTES, SUSPICIOUS_BYTES, SUSPICIOUS_RATIO
+from miniuv.archive.xz import XzReader
 from miniuv.errors import ArchiveError
 
 Format = Literal["zip", "gzip", "bzip2", "xz", "tar"]
 
 # Long names and pax headers are read in one piece by tarfile; no honest one is larger.
 MAX_HEADER_BYTES = 4 * 2**20
+"""Of all headers that come before one member."""
+MAX_HEADER_READS = 64
+"""tarfile goes a level deeper for each header before the member's own."""
 MAX_PADDING_BYTES = 16 * 2**20
 
 _BLOCK = 64 * 1024
@@ -58,14 +62,29 @@ class BoundedReader:
 
     def __init__(self, stream: IO[bytes], *, packed: int, where: str) -> None:
         self._stream = stream
-        self._limit = max(SUSPICIOUS_BYTES, min(MAX_TOTAL_BYTES, SUSPICIOUS_RATIO * packed))
+        self.limit = max(SUSPICIOUS_BYTES, min(MAX_TOTAL_BYTES, SUSPICIOUS_RATIO * packed))
+        """How many bytes there may be."""
         self._where = where
         self._last = b""
+        self._header: tuple[int, int] | None = None
+        """While the headers of a member are read: how many bytes and reads are left for them."""
+
+    @contextmanager
+    def header(self) -> Iterator[None]:
+        """Read the headers before one member, which have an end too."""
+        self._header = MAX_HEADER_BYTES, MAX_HEADER_READS
+        yield
+        self._header = None
 
     def read(self, size: int = -1) -> bytes:
         """Read ``size`` bytes; raises ``ArchiveError`` where that would be more than any header needs."""
         if size < 0 or size > MAX_HEADER_BYTES:
             raise ArchiveError("has a header that is unreasonably large", where=self._where)
+        if self._header is not None:
+            left, reads = self._header
+            self._header = left - size, reads - 1
+            if size > left or not reads:
+                raise ArchiveError("has a header that is unreasonably large", where=self._where)
         with _intact(self._where):
             data = self._stream.read(size)
             self._check_limit(self._stream.tell())
@@ -90,6 +109,8 @@ class BoundedReader:
         """Check that only padding follows the last member: a tar file that goes on is something else as well."""
         # tarfile ends quietly at a header that it does not understand: that was the last thing read.
         block = self._last
+        if not block:
+            raise ArchiveError("ends without the mark of its end: it may be truncated", where=self._where)
         for _ in range(MAX_PADDING_BYTES // _BLOCK):
             if block.count(0) != len(block):
                 raise ArchiveError("goes on after its end, or holds a broken header", where=self._where)
@@ -99,9 +120,9 @@ class BoundedReader:
         raise ArchiveError("is padded without end", where=self._where)
 
     def _check_limit(self, offset: int) -> None:
-        if offset > self._limit:
+        if offset > self.limit:
             raise ArchiveError(
-                f"unpacks to more than {self._limit // 2**20} MiB: a decompression bomb", where=self._where
+                f"unpacks to more than {self.limit // 2**20} MiB: a decompression bomb", where=self._where
             )
 
 
@@ -113,7 +134,7 @@ def open_decompressed(path: Path, kind: Format, *, where: str) -> BoundedReader:
     if kind == "bzip2":
         return BoundedReader(bz2.open(path), packed=packed, where=where)
     if kind == "xz":
-        return BoundedReader(lzma.open(path), packed=packed, where=where)
+        return BoundedReader(cast("IO[bytes]", XzReader(path)), packed=packed, where=where)
     return BoundedReader(path.open("rb"), packed=packed, where=where)
 
 

@@ -10,16 +10,26 @@ from pathlib import Path
 from typing import IO
 from zipfile import ZipFile, ZipInfo
 
-from miniuv.archive.dist_info import MAX_TEXT_BYTES, check_folders, check_texts, find_dist_info
+from miniuv.archive.dist_info import MAX_TEXT_BYTES, check_folders, check_layers, check_texts, find_dist_info
 from miniuv.archive.manifest import TREE, load_unpacked, write_manifest
-from miniuv.archive.member import COPY_CHUNK, shown
+from miniuv.archive.member import shown
 from miniuv.archive.record import RecordLine, check_members, parse_record
-from miniuv.archive.zip_file import WHOLE_BYTES, checked_files, is_executable, open_zip, read_whole
+from miniuv.archive.rules import Rules
+from miniuv.archive.zip_file import (
+    WHOLE_BYTES,
+    checked_files,
+    is_executable,
+    open_zip,
+    read_parts,
+    read_text,
+    read_whole,
+)
 from miniuv.cache.boot import boot_id
 from miniuv.cache.trouble import cache_error
 from miniuv.errors import ArchiveError
 from miniuv.models.source import Sha256
 from miniuv.models.wheel import UnpackedWheel, WheelFile
+from miniuv.settings.options import WheelRule
 
 __all__ = ["load_unpacked", "read_wheel_metadata", "unpack_wheel"]
 
@@ -32,14 +42,18 @@ def read_wheel_metadata(source: Path | IO[bytes], *, filename: str | None = None
         return _read_text(archive, f"{dist_info}/METADATA", where)
 
 
-def unpack_wheel(path: Path, *, filename: str, digest: Sha256, entry: Path) -> UnpackedWheel:
+def unpack_wheel(
+    path: Path, *, filename: str, digest: Sha256, entry: Path, allowed: frozenset[WheelRule] = frozenset()
+) -> UnpackedWheel:
     """Unpack the wheel at ``path`` into the existing folder ``entry``: ``tree/`` and ``MANIFEST``.
 
     Names, kinds, sizes, RECORD and the wheel's own name are checked before anything is written, each file's hash
-    while it is. Raises ``ArchiveError`` where the wheel breaks a rule, ``CacheError`` where ``entry`` cannot be filled.
+    while it is. Raises ``ArchiveError`` where the wheel breaks a rule that is not ``allowed`` to be broken,
+    ``CacheError`` where ``entry`` cannot be filled.
     """
+    rules = Rules(where=filename, allowed=allowed)
     with open_zip(path, where=filename) as archive:
-        members = checked_files(archive, where=filename)
+        members = checked_files(archive, where=filename, rules=rules)
         names = [member.filename for member in members]
         dist_info = find_dist_info(names, where=filename)
         check_folders(names, dist_info, filename=filename)
@@ -49,8 +63,9 @@ def unpack_wheel(path: Path, *, filename: str, digest: Sha256, entry: Path) -> U
             entry_points=_read_optional(archive, f"{dist_info}/entry_points.txt", filename),
             filename=filename,
         )
-        record = parse_record(_read_text(archive, f"{dist_info}/RECORD", filename), dist_info=dist_info, where=filename)
-        check_members(record, names, dist_info=dist_info, where=filename)
+        record = parse_record(_read_text(archive, f"{dist_info}/RECORD", filename), dist_info=dist_info, rules=rules)
+        check_members(record, names, dist_info=dist_info, rules=rules)
+        check_layers(names, record, filename=filename)
         try:
             files = _Unpacker(archive, entry / TREE, filename).unpack(members, record)
             wheel = UnpackedWheel(
@@ -60,6 +75,7 @@ def unpack_wheel(path: Path, *, filename: str, digest: Sha256, entry: Path) -> U
                 files=tuple(files),
                 dist_info=dist_info,
                 boot=boot_id(),
+                waived=tuple(sorted(rules.waived)),
             )
             write_manifest(wheel, entry)
         except OSError as error:
@@ -113,12 +129,10 @@ class _Unpacker:
         )
 
     def _chunks(self, member: ZipInfo) -> Iterator[bytes]:
-        if member.file_size <= WHOLE_BYTES:
+        if member.file_size <= WHOLE_BYTES and member.compress_size <= WHOLE_BYTES:
             yield read_whole(self._archive, member)
             return
-        with self._archive.open(member) as stream:
-            while chunk := stream.read(COPY_CHUNK):
-                yield chunk
+        yield from read_parts(self._archive, member)
 
     def _check(self, path: str, size: int, digest: bytes, declared: int, promise: RecordLine | None) -> None:
         if size != declared:
@@ -160,4 +174,4 @@ def _read_optional(archive: ZipFile, name: str, where: str) -> bytes | None:
         return None
     if info.file_size > MAX_TEXT_BYTES:
         raise ArchiveError(f"member {shown(name)} is larger than {MAX_TEXT_BYTES // 2**20} MiB", where=where)
-    return archive.read(info)
+    return read_text(archive, info, limit=MAX_TEXT_BYTES)

@@ -9,7 +9,13 @@ from types import TracebackType
 from typing import Self
 
 from miniuv.archive.intact import DamagedWheelError
-from miniuv.backend.checks import check_backend_path, check_built_wheel, unmet
+from miniuv.backend.checks import (
+    check_backend_path,
+    check_built_wheel,
+    check_editable_paths,
+    check_same_metadata,
+    unmet,
+)
 from miniuv.backend.environment import BuildEnvironments
 from miniuv.backend.hooks import ConfigSettings, Hooks
 from miniuv.backend.output import HookLog
@@ -50,7 +56,7 @@ class Builder:
     ) -> None:
         self._store = store
         self._jobs = jobs
-        self._runner = runner
+        self.runner = runner
         self._provisioner = provisioner
         self._interpreter = interpreter
         self._reporter = reporter
@@ -106,7 +112,7 @@ class Builder:
                 kind="editable" if editable else "wheel",
                 config_settings=self.config_settings,
                 environment=hook_environment(self._environ, prefix),
-                runner=self._runner,
+                runner=self.runner,
                 log=HookLog(self._store.log_path(title)),
                 guards=self._store.guards,
                 trace=traces,
@@ -221,6 +227,8 @@ class ReadyBuild:
         self._work = work
         self._resources = resources
         self._prepared: Path | None = None
+        self._told: CoreMetadata | None = None
+        """What is in ``_prepared``."""
         self._built: Path | None = None
 
     def __enter__(self) -> Self:
@@ -263,7 +271,10 @@ class ReadyBuild:
 
             self._built = self._build()
             data = read_wheel_metadata(self._built)
-        return parse_metadata(data, where=f"the metadata of {self._hooks.title}")
+        told = parse_metadata(data, where=f"the metadata of {self._hooks.title}")
+        if self._prepared is not None:
+            self._told = told
+        return told
 
     def build(self, destination: Path) -> Path:
         """Build the wheel into the folder ``destination``; its content is still to be checked."""
@@ -284,6 +295,10 @@ class ReadyBuild:
         with activity(self._reporter, "build", self._hooks.title) as building:
             wheel = self._hooks.wheel(output, self._prepared, partial(self._reporter.progress, building))
             check_built_wheel(wheel.name, self._pyproject, self._interpreter, self._hooks.title)
+            if self._told is not None:
+                check_same_metadata(self._told, wheel.name, self._hooks.title)
+            if self._hooks.kind == "editable":
+                check_editable_paths(wheel, self._hooks.title)
         return wheel
 
 

@@ -8,10 +8,15 @@ from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
+from miniuv.archive.member import shown
+from miniuv.archive.zip_file import open_zip
 from miniuv.errors import BackendError, ProjectError
 from miniuv.models.interpreter import Interpreter
+from miniuv.models.metadata import CoreMetadata
 from miniuv.models.wheel import UnpackedWheel
 from miniuv.project.pyproject import Pyproject
+
+_PATH_FILE_BYTES = 1 << 20
 
 
 def check_backend_path(folder: Path, pyproject: Pyproject) -> None:
@@ -48,6 +53,41 @@ def check_built_wheel(filename: str, pyproject: Pyproject, interpreter: Interpre
             where=title,
             hint="look for variables that steer the platform of builds, such as `_PYTHON_HOST_PLATFORM`",
         )
+
+
+def check_same_metadata(prepared: CoreMetadata, filename: str, title: str) -> None:
+    """PEP 517: the metadata of the wheel must be what was prepared; of its requirements backends differ too often."""
+    name, version, *_ = parse_wheel_filename(filename)
+    if (name, version) != (prepared.name, prepared.version):
+        raise BackendError(
+            f"the backend built `{filename}`, and prepared the metadata of `{prepared.name} {prepared.version}`",
+            where=title,
+            hint="this is a defect of the backend, or its version depends on the time of day",
+        )
+
+
+def check_editable_paths(wheel: Path, title: str) -> None:
+    """An editable wheel's path files must lead somewhere, else nothing of the project can be imported."""
+    folders: list[str] = []
+    with open_zip(wheel, where=title) as archive:
+        for info in archive.infolist():
+            if info.filename.endswith(".pth") and info.file_size <= _PATH_FILE_BYTES:
+                # `site` runs lines that import, and passes over comments and what is not there.
+                lines = archive.read(info).decode("utf-8", "surrogateescape").splitlines()
+                folders += [line.rstrip() for line in lines if line.strip() and not line.startswith("#")]
+    if folders and not any(line.startswith(("import ", "import\t")) or _exists(line) for line in folders):
+        raise BackendError(
+            f"the editable wheel leads to {shown(folders[0])}, which is not there",
+            where=title,
+            hint="make the folder, or correct where the project's settings say that its packages are",
+        )
+
+
+def _exists(line: str) -> bool:
+    try:
+        return not line.startswith("/") or Path(line).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _is_met(text: str, versions: dict[str, Version], interpreter: Interpreter, title: str) -> bool:

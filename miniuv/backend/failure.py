@@ -8,7 +8,8 @@ from miniuv.errors import BackendError, BuildError
 
 _SHOWN_LINES = 20
 _MISSING_MODULE = re.compile(r"(?:ModuleNotFoundError|ImportError): No module named '?(?P<module>[\w.]+)'?")
-
+_LOOKING_IT_UP = re.compile(r"_in_process\.py\", line \d+, in _build_backend")
+_MISSING_OBJECT = re.compile(r"AttributeError: (.+ has no attribute .+)")
 
 _SCARCITY = re.compile(
     r"MemoryError|KeyboardInterrupt|No space left on device|Disk quota exceeded|Input/output error|"
@@ -47,6 +48,12 @@ def hook_failure(cause: Exception, *, hook: str, backend: str, title: str, log: 
             f"`{hook}` cannot be run: {cause}", where=title, hint="check free space, limits and permissions"
         )
     lines = log.excerpt(_SHOWN_LINES)
+    if any(map(_LOOKING_IT_UP.search, lines)) and (absent := _MISSING_OBJECT.fullmatch(lines[-1])):
+        return BackendError(
+            f"its backend `{backend}` cannot be found for `{hook}`: {absent[1]}",
+            where=title,
+            hint="check `build-backend` in `[build-system]`: it reads `module` or `module:object`",
+        )
     kind = BuildError if isinstance(cause, OSError) else _kind(lines)
     if isinstance(cause, HookEndedError):
         message = f"`{backend}` ended `{hook}` with {cause}"

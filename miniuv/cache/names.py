@@ -1,11 +1,11 @@
 """Names for people, from what lies in the cache; nothing but listings and clean-ups by name depends on them."""
 
-import json
 import re
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from miniuv.cache.records import unpack_record
 from miniuv.values import dataclass
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+")
@@ -27,16 +27,10 @@ class Action:
 
 def read_action(path: Path) -> Action | None:
     """Read a record's file; ``None`` where it makes no sense. Raises ``OSError``."""
-    data = path.read_bytes()
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
+    unpacked = unpack_record(path.read_bytes())
+    if unpacked is None:
         return None
-    match value:
-        case {"action": str(action), "record": dict(record)}:
-            pass
-        case _:
-            return None
+    action, record = unpacked
     first = action.partition("\n")[0]
     address = _URL.search(first)
     filename = record.get("filename")

@@ -6,7 +6,6 @@ place whole; whoever comes second drops his own. Whoever sees the name may trust
 
 import contextlib
 import errno
-import json
 import os
 import re
 import stat
@@ -21,6 +20,7 @@ from miniuv.cache.lease import Lease, fresh_lease_name, fresh_name, reap, remove
 from miniuv.cache.lock_keys import text_digest
 from miniuv.cache.lock_log import LockLog
 from miniuv.cache.locks import LockManager
+from miniuv.cache.records import pack_record, unpack_record
 from miniuv.cache.runtime import runtime_folder
 from miniuv.cache.seal import SEAL, durable_seal, is_whole, needs_reading, write_seal
 from miniuv.cache.sync import sync_file_system
@@ -211,12 +211,12 @@ class Store:
 
     def _write_record(self, action: str, record: Mapping[str, object]) -> None:
         final = self._layout.record(text_digest(action))
-        data = json.dumps({"action": redact(action), "record": dict(record)}, separators=(",", ":"))
+        data = pack_record(redact(action), record)
         staged = self._our_lease().staging / f"record-{fresh_name()}"
         with cache_trouble(final, "write to the cache"):
             try:
                 staged.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                staged.write_text(data, encoding="utf-8")
+                staged.write_bytes(data)
                 _rename(staged, final)
             except BaseException:
                 staged.unlink(missing_ok=True)
@@ -356,15 +356,8 @@ def _read_record(layout: Layout, action: str) -> dict[str, object] | None:
             return None
         raise cache_error(error, path=path, doing="read the cache") from error
     use(path)
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    match value:
-        case {"action": str(written), "record": dict(record)} if written == redact(action):
-            return record
-        case _:
-            return None
+    written, record = unpack_record(data) or (None, None)
+    return record if written == redact(action) else None
 
 
 def _concerns(error: OSError, folder: Path) -> bool:

@@ -49,7 +49,8 @@ def run(argv: Sequence[str], *, environ: Mapping[str, str], stdout: TextIO, stde
         told, code = Interrupted("terminated"), _SIGNALLED + ended.signal
     except OSError as error:
         place = f" (`{error.filename}`)" if error.filename else ""
-        told, code = MiniuvError(f"the system refused: {error.strerror or error}{place}"), 1
+        hint = "check that path: its length, its permissions, and the free space there"
+        told, code = MiniuvError(f"the system refused: {error.strerror or error}{place}", hint=hint), 1
     except Exception as error:  # the last line of defence: a traceback tells a user nothing
         if environ.get("MINIUV_TRACEBACK"):
             raise

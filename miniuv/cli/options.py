@@ -8,7 +8,7 @@ from miniuv.models.request import TargetRequest
 
 _SETTINGS = (
     "cache-dir", "allow-shared-cache", "index-url", "extra-index-url", "find-links", "no-index", "offline", "refresh",
-    "cert", "proxy", "trusted-host", "lock-wait", "timeout", "retries", "link-mode",
+    "cert", "proxy", "trusted-host", "lock-wait", "timeout", "retries", "link-mode", "allow-wheel",
 )  # fmt: skip
 
 

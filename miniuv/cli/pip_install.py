@@ -55,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--no-compile", "--no-compile-bytecode", dest="compile", action="store_false")
     how.add_argument("--strict", action="store_true", help="refuse packages that write the same file")
     how.add_argument("--force", action="store_true", help="overwrite files that belong to no package")
+    how.add_argument(
+        "--allow-wheel", metavar="RULE", action="append", help="accept wheels that break this rule of their form"
+    )
     how.add_argument("--dry-run", action="store_true", help="say what would be done")
     how.add_argument("--explain", action="store_true", help="say why each package is installed")
     foreign.ignore(parser, foreign.INSTALL_HARMLESS, foreign.INSTALL_HARMLESS_WITH_VALUE)

@@ -68,16 +68,18 @@ class Git:
         worktree: Path | None = None,
         protocols: Sequence[str] = (),
         settings: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
         stdin: bytes = b"",
         on_line: Callable[[str], None] | None = None,
         timeout: float | None = None,
     ) -> bytes:
         """Run git and return its stdout; raises ``GitCommandError``, its message being ``git could not <what>``.
 
-        ``protocols`` are the transports that may be used: none for a local command. ``settings`` may hold
-        secrets: they go through the environment, where other users cannot read them.
+        ``protocols`` are the transports that may be used: none for a local command. ``settings`` and ``variables``
+        may hold secrets: they go through the environment, where other users cannot read them.
         """
-        completed = self._complete(arguments, repository, worktree, protocols, settings or {}, stdin, on_line, timeout)
+        environment = {**with_settings(self._prepared(), settings or {}), **(variables or {})}
+        completed = self._complete(arguments, repository, worktree, protocols, environment, stdin, on_line, timeout)
         if completed.returncode != 0:
             raise explain(
                 what,
@@ -94,12 +96,11 @@ class Git:
         repository: Path | None,
         worktree: Path | None,
         protocols: Sequence[str],
-        settings: Mapping[str, str],
+        environment: dict[str, str],
         stdin: bytes,
         on_line: Callable[[str], None] | None,
         timeout: float | None,
     ) -> Completed:
-        environment = with_settings(self._prepared(), settings)
         environment["GIT_ALLOW_PROTOCOL"] = ":".join(protocols)
         if repository is not None:
             environment["GIT_DIR"] = str(repository)

@@ -17,7 +17,7 @@ from miniuv.git.command import Git
 from miniuv.git.database import KEPT, Database, make_repository
 from miniuv.git.disk import writing
 from miniuv.git.failures import GitCommandError
-from miniuv.git.refs import Listing, Tag
+from miniuv.git.refs import Listing, Tag, is_object_id
 from miniuv.git.remote import Remote
 from miniuv.git.submodules import GITMODULES
 from miniuv.git.transport import Transport
@@ -99,7 +99,7 @@ class Fetcher:
         """Return what another process was told since our run began: as good as asking ourselves."""
         record = self._store.read_record(question) or {}
         refs, asked = record.get("refs"), record.get("at")
-        if not isinstance(refs, dict) or not isinstance(asked, float):
+        if not isinstance(refs, dict) or not isinstance(asked, float) or not all(map(is_object_id, refs.values())):
             return None
         recent = asked >= self._began and record.get("boot") == boot_id() != UNKNOWN
         return Listing(refs=refs) if recent or self._offline else None

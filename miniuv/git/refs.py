@@ -19,6 +19,11 @@ def full_commit(ref: str | None) -> str | None:
     return ref.lower() if ref and _OBJECT_ID.fullmatch(ref.lower()) else None
 
 
+def is_object_id(value: object) -> bool:
+    """Whether ``value`` is the whole name of an object."""
+    return isinstance(value, str) and _OBJECT_ID.fullmatch(value) is not None
+
+
 def may_be_short_commit(ref: str) -> bool:
     """Whether ``ref`` could be the beginning of a commit id."""
     return _SHORT_ID.fullmatch(ref) is not None

@@ -12,8 +12,13 @@ from miniuv.values import dataclass, field, replace
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*::")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SCP = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>\[[^]/]+\]|[^:/]+):(?P<path>.*)", re.DOTALL)
 _KNOWN = ("https", "http", "ssh", "file", "git")
+_USER, _PASSWORD = "MINIUV_GIT_USER", "MINIUV_GIT_PASSWORD"
+_ANSWER = f'printf "username=%s\\npassword=%s\\n" "${_USER}" "${_PASSWORD}"'
+_CREDENTIAL_HELPER = f'!f() {{ test "$1" != get || {_ANSWER}; }}; f'
+"""gitcredentials(7): what git asks for a user and a password."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,13 +56,22 @@ class Remote:
 
     @property
     def settings(self) -> dict[str, str]:
-        """Git settings that carry the credentials."""
+        """Git settings by which the credentials are found for this host, and for none that a redirect leads to.
+
+        No other helper is asked: it would keep them on the disk, or drop what it has of the user's own.
+        """
+        if not self.variables:
+            return {}
+        parts = urlsplit(self.address)
+        return {"credential.helper": "", f"credential.{parts.scheme}://{parts.netloc}.helper": _CREDENTIAL_HELPER}
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What goes with ``settings``: the credentials themselves, in the environment, which no process list shows."""
         if self.credentials is None or self.protocol not in ("https", "http"):
             return {}
-        from base64 import b64encode
-
-        token = b64encode(self.credentials.encode()).decode()
-        return {f"http.{self.address}.extraHeader": f"Authorization: Basic {token}"}
+        user, _, password = self.credentials.partition(":")
+        return {_USER: user, _PASSWORD: password}
 
     def submodule(self, url: str) -> "Remote":
         """Return the remote of a submodule whose ``.gitmodules`` says ``url``; raises ``GitError``."""
@@ -95,7 +109,10 @@ def _split_credentials(text: str) -> tuple[str, str | None]:
     userinfo, _, host = parts.netloc.rpartition("@")
     if ":" not in userinfo or parts.scheme.lower() not in ("https", "http"):
         return text, None
-    return urlunsplit(parts._replace(netloc=host)), unquote(userinfo)
+    credentials = unquote(userinfo)
+    if _CONTROL.search(credentials):
+        raise GitError("the user or password of an address contains a control character", where=redact(text))
+    return urlunsplit(parts._replace(netloc=host)), credentials
 
 
 def _scp_remote(text: str) -> Remote:

@@ -16,7 +16,7 @@ from miniuv.git.disk import writing
 from miniuv.git.fetch import Fetcher
 from miniuv.git.refs import Listing, Tag, full_commit, may_be_short_commit
 from miniuv.git.remote import Remote
-from miniuv.git.transport import Transport
+from miniuv.git.transport import RETRIES, Transport
 from miniuv.git.worktree import BrokenDatabaseError, Tree, gather
 from miniuv.models.source import CommitId, GitSource, PinnedGit
 from miniuv.process import Runner
@@ -40,13 +40,14 @@ class GitRepositories:
         environ: Mapping[str, str],
         offline: bool = False,
         refresh: bool = False,
+        retries: int = RETRIES,
     ) -> None:
         self._store = store
         self._jobs = jobs
         git = Git(runner=runner, environ=environ, directory=store.root)
         self._fetcher = Fetcher(
             git=git,
-            transport=Transport(git=git, reporter=reporter),
+            transport=Transport(git=git, reporter=reporter, retries=retries),
             store=store,
             jobs=jobs,
             reporter=reporter,

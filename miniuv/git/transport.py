@@ -12,7 +12,9 @@ from miniuv.git.refs import Listing
 from miniuv.git.remote import Remote, protocol_of
 from miniuv.reporter import Reporter, activity
 
-_TRIES = 3
+RETRIES = 2
+"""How often a request is made again after a network error, where nobody says it."""
+
 _ANSWER_SECONDS = 300.0
 """How long a host may take to list its references; a transfer has no such limit, only a lowest speed."""
 
@@ -20,8 +22,11 @@ _ANSWER_SECONDS = 300.0
 class Transport:
     """Lists references and fetches histories."""
 
-    def __init__(self, *, git: Git, reporter: Reporter, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, *, git: Git, reporter: Reporter, retries: int = RETRIES, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._git = git
+        self._retries = retries
         self._reporter = reporter
         self._sleep = sleep
 
@@ -37,6 +42,7 @@ class Transport:
                 what=f"list the references of `{remote.shown}`",
                 protocols=protocols,
                 settings=remote.settings,
+                variables=remote.variables,
                 timeout=_ANSWER_SECONDS,
             )
 
@@ -60,6 +66,7 @@ class Transport:
                 repository=into,
                 protocols=protocols,
                 settings=remote.settings,
+                variables=remote.variables,
                 on_line=lambda line: self._reporter.progress(event, line),
             )
 
@@ -81,12 +88,12 @@ class Transport:
 
     def _patiently(self, attempt: Callable[[], bytes]) -> bytes:
         """Try again after a network error, and after no other."""
-        for number in range(1, _TRIES):
+        for number in range(self._retries):
             try:
                 return attempt()
             except GitCommandError as error:
                 if error.kind != "network":
                     raise
                 self._reporter.note(f"{error.message}: trying again")
-                self._sleep(0.5 * 3 ** (number - 1) * random.uniform(0.8, 1.2))  # noqa: S311  # no secret
+                self._sleep(0.5 * 3**number * random.uniform(0.8, 1.2))  # noqa: S311  # no secret
         return attempt()

@@ -12,10 +12,12 @@ from miniuv.git.fetch import Fetcher
 from miniuv.git.refs import Tag, packed_refs
 from miniuv.git.remote import Remote
 from miniuv.git.submodules import submodules_of
-from miniuv.values import dataclass
+from miniuv.values import dataclass, field
 
 _DEEPEST = 12
 """Levels of submodules within submodules."""
+_MOST = 1000
+"""Submodules of one commit, at all levels."""
 
 
 class BrokenDatabaseError(GitError):
@@ -35,6 +37,8 @@ class Tree:
     commit: str
     database: Database
     submodules: tuple[tuple[str, "Tree"], ...]
+    count: int = field(compare=False)
+    """How many commits are written: this one, and those of its submodules."""
 
     def write(self, worktree: Path, *, repositories: Path | None = None) -> None:
         """Write all files to ``worktree``, which is made.
@@ -77,21 +81,37 @@ class Tree:
             yield from tree.walk(f"{place}/{path}" if place else path)
 
 
-def gather(fetcher: Fetcher, remote: Remote, commit: str, tags: frozenset[Tag], *, depth: int = 0) -> Tree:
-    """Bring ``commit`` and its submodules here, each repository as a job of its own; no lock is held in between."""
+def gather(
+    fetcher: Fetcher,
+    remote: Remote,
+    commit: str,
+    tags: frozenset[Tag],
+    *,
+    depth: int = 0,
+    known: dict[tuple[str, str], Tree] | None = None,
+) -> Tree:
+    """Bring ``commit`` and its submodules here, each repository as a job of its own; no lock is held in between.
+
+    ``known`` are trees that were gathered on the way, by identity and commit. Raises ``GitError`` where there are too
+    many or too deep ones: a few small repositories that contain each other can make billions of folders.
+    """
     if depth > _DEEPEST:
-        raise GitError(f"submodules lie more than {_DEEPEST} levels deep", where=remote.shown)
+        raise GitError(f"submodules lie more than {_DEEPEST} levels deep", where=remote.shown, hint="tell its author")
+    known = {} if known is None else known
+    if (found := known.get((remote.identity, commit))) is not None:
+        return found
     database = fetcher.commit(remote, commit, tags=tags)
     with _suspecting_database(remote, commit):
         submodules = () if fetcher.is_alone(remote, commit) else submodules_of(database, remote, commit)
-    return Tree(
-        remote=remote,
-        commit=commit,
-        database=database,
-        submodules=tuple(
-            (each.path, gather(fetcher, each.remote, each.commit, frozenset(), depth=depth + 1)) for each in submodules
-        ),
+    trees = tuple(
+        (each.path, gather(fetcher, each.remote, each.commit, frozenset(), depth=depth + 1, known=known))
+        for each in submodules
     )
+    count = 1 + sum(tree.count for _, tree in trees)
+    if count > _MOST:
+        raise GitError(f"there are more than {_MOST} submodules in it", where=remote.shown, hint="tell its author")
+    tree = Tree(remote=remote, commit=commit, database=database, submodules=trees, count=count)
+    return known.setdefault((remote.identity, commit), tree)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from miniuv.errors import Interrupted, PackageIndexError, RequirementError, SettingsError
+from miniuv.index.coding import ACCEPTED, TransferError, decoded
 from miniuv.index.credentials import Credentials, origin
 from miniuv.models.url import Url, redact
 from miniuv.reporter import Reporter
@@ -41,10 +42,6 @@ class Answer:
     """Behind every redirect."""
 
 
-class TransferError(Exception):
-    """A body that broke off or is not what it says: worth another try."""
-
-
 class HttpClient:
     """Shared by every thread; opens nothing before the first request. The one who made it closes it."""
 
@@ -64,7 +61,7 @@ class HttpClient:
 
         def whole(response: "httpx.Response") -> Answer:
             body = bytearray()
-            for chunk in response.iter_bytes():
+            for chunk in decoded(response.iter_raw(), response.headers.get("content-encoding", "")):
                 body += chunk
                 if len(body) > limit:
                     raise PackageIndexError(f"the answer is longer than {limit >> 20} MiB", where=str(url))
@@ -196,7 +193,7 @@ class HttpClient:
                         proxy=self._settings.proxy.reveal() if self._settings.proxy else None,
                         timeout=httpx.Timeout(timeout, connect=connect, pool=None),
                         limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-                        headers={"User-Agent": _user_agent()},
+                        headers={"User-Agent": _user_agent(), "Accept-Encoding": ACCEPTED},
                     )
                 except (ImportError, ValueError) as error:
                     raise SettingsError(
@@ -211,7 +208,7 @@ class HttpClient:
     def _sleep(self, retry: "Retry", retry_after: str | None) -> None:
         seconds = retry.backoff_strategy()
         if retry_after:
-            with suppress(ValueError):
+            with suppress(ValueError, OverflowError):
                 seconds = max(seconds, retry.parse_retry_after(retry_after))
         if self._closed.wait(min(seconds, _MAX_PAUSE)):
             raise Interrupted("interrupted")
@@ -289,6 +286,11 @@ def _ssl_context(cert: Path | None, *, insecure: bool) -> "ssl.SSLContext":
 def _addresses(settings: Settings) -> list[Url]:
     index = [settings.configured_index_url] if settings.configured_index_url else []
     return [*settings.extra_index_urls, *index, *settings.find_links]
+
+
+def header_number(text: str) -> int | None:
+    """The number that a header holds; ``None`` where it is none, or one beyond every measure."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else None
 
 
 def _user_agent() -> str:

@@ -1,20 +1,17 @@
 """The hashes that an artifact was promised to have."""
 
 import hashlib
-import re
 from collections.abc import Mapping
 
 from miniuv.errors import HashMismatchError
-from miniuv.models.source import Sha256
+from miniuv.models.source import Sha256, as_sha256
 
 _WEAK = frozenset({"md5", "sha1"})
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def promised_sha256(hashes: Mapping[str, str]) -> Sha256 | None:
     """The promised SHA-256, by which the bytes can be found in the cache."""
-    digest = hashes.get("sha256", "").lower()
-    return Sha256(digest) if _SHA256.fullmatch(digest) else None
+    return as_sha256(hashes.get("sha256", "").lower())
 
 
 def strong_promise(hashes: Mapping[str, str]) -> str | None:

@@ -10,11 +10,12 @@ from miniuv.cache.jobs import Job, JobRunner
 from miniuv.cache.store import Store
 from miniuv.cache.trouble import cache_trouble
 from miniuv.errors import HashMismatchError, OfflineError, PackageIndexError
-from miniuv.index.client import HttpClient, TransferError
+from miniuv.index.client import HttpClient, header_number
+from miniuv.index.coding import TransferError
 from miniuv.index.digest import Digester, promised_sha256, strong_promise
-from miniuv.index.http_cache import lifetime, validators
+from miniuv.index.http_cache import lifetime, recorded_headers, validators
 from miniuv.index.local import local_path
-from miniuv.models.source import ArchiveSource, IndexFile, Sha256
+from miniuv.models.source import ArchiveSource, IndexFile, Sha256, as_sha256
 from miniuv.models.url import Url
 from miniuv.reporter import Activity, Reporter, activity
 from miniuv.values import dataclass
@@ -105,7 +106,7 @@ class Downloads:
         record = self._store.read_record(wanted.action)
         if record is None or not self._holds(record, wanted):
             return None
-        return self._blob(str(record.get("sha256")), wanted)
+        return self._blob(record.get("sha256"), wanted)
 
     def _holds(self, record: Mapping[str, object], wanted: _Wanted) -> bool:
         """Whether the record says what lies behind the address today, without asking."""
@@ -115,16 +116,15 @@ class Downloads:
             return record.get("stat") == _stat(local_path(wanted.url))
         if self._offline:
             return True
-        headers, fetched = record.get("headers"), record.get("fetched")
-        if self._refresh or not isinstance(headers, dict) or not isinstance(fetched, int | float):
+        headers, fetched = recorded_headers(record), record.get("fetched")
+        if self._refresh or headers is None or not isinstance(fetched, float):
             return False
         return 0 <= time.time() - fetched < lifetime(headers, 200)
 
-    def _blob(self, digest: str, wanted: _Wanted) -> Download | None:
-        if len(digest) != 64 or not digest.isalnum():
-            return None
-        path = self._store.find("blobs", digest)
-        return None if path is None else Download(path=path, sha256=Sha256(digest), filename=wanted.filename)
+    def _blob(self, digest: object, wanted: _Wanted) -> Download | None:
+        sha256 = as_sha256(digest)
+        path = self._store.find("blobs", sha256) if sha256 else None
+        return Download(path=path, sha256=sha256, filename=wanted.filename) if sha256 and path else None
 
     def _fetch(self, wanted: _Wanted) -> Download:
         local = wanted.url.scheme == "file"
@@ -173,13 +173,13 @@ class Downloads:
 
     def _transfer(self, wanted: _Wanted, staged: Path, told: Activity, extra: Mapping[str, str]) -> Download:
         record = None if promised_sha256(wanted.hashes) else self._store.read_record(wanted.action)
-        kept = self._blob(str(record.get("sha256")), wanted) if record else None
-        headers = record.get("headers") if record else None
-        asked = validators(headers) if kept and isinstance(headers, dict) else {}
+        kept = self._blob(record.get("sha256"), wanted) if record else None
+        headers = recorded_headers(record) if record else None
+        asked = validators(headers) if kept and headers else {}
 
         def consume(response: "httpx.Response") -> Download:
             if response.status_code == 304 and kept is not None:
-                self._remember(wanted, kept.sha256, response, fallback=headers)
+                self._remember(wanted, kept.sha256, response, fallback=headers or {})
                 return kept
             if response.status_code != 200:
                 raise _refused(response.status_code, wanted)
@@ -194,8 +194,8 @@ class Downloads:
 
     def _receive(self, response: "httpx.Response", wanted: _Wanted, staged: Path, told: Activity) -> Sha256:
         digester = Digester(wanted.hashes)
-        length = response.headers.get("content-length", "")
-        expected = wanted.size if wanted.size is not None else int(length) if length.isdigit() else None
+        length = header_number(response.headers.get("content-length", ""))
+        expected = length if wanted.size is None else wanted.size
         received, heard = 0, time.monotonic()
         doing = f"download `{wanted.filename}`"
         with cache_trouble(staged, doing, needed=expected), staged.open("wb") as file:
@@ -215,12 +215,12 @@ class Downloads:
         return digester.check(filename=wanted.filename, where=str(wanted.url))
 
     def _remember(
-        self, wanted: _Wanted, digest: Sha256, response: "httpx.Response", *, fallback: object = None
+        self, wanted: _Wanted, digest: Sha256, response: "httpx.Response", *, fallback: Mapping[str, str] | None = None
     ) -> None:
         if promised_sha256(wanted.hashes):
             return
         names = ("cache-control", "expires", "date", "age", "etag", "last-modified")
-        headers = dict(fallback) if isinstance(fallback, dict) else {}
+        headers = dict(fallback or {})
         headers |= {name: response.headers[name] for name in names if name in response.headers}
         self._store.write_record(wanted.action, {"sha256": digest, "headers": headers, "fetched": time.time()})
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 
 from miniuv.cache.store import Store
 from miniuv.cache.trouble import is_out_of_space
-from miniuv.errors import CacheError, OfflineError
-from miniuv.index.client import Answer, HttpClient
-from miniuv.models.source import Sha256
+from miniuv.errors import CacheError, OfflineError, RequirementError
+from miniuv.index.client import Answer, HttpClient, header_number
+from miniuv.models.source import Sha256, as_sha256
 from miniuv.models.url import HIDDEN, Url
 from miniuv.values import dataclass, field, replace
 
@@ -22,10 +22,10 @@ HEURISTIC_SECONDS = 600.0
 """How long an answer without any word on caching and without a validator counts as fresh (RFC 9111, 4.2.2)."""
 
 _HEADERS_KEPT = ("cache-control", "expires", "date", "age", "etag", "last-modified", "content-type")
+_KEPT_STATUS = (200, 404, 410)
 _DERIVED_KEPT = 8
 """How many things made from one body are remembered: one for each target."""
 
-_NAME = re.compile(r"[0-9a-f]{64}")
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age\s*=\s*\"?(\d{1,10})", re.IGNORECASE)
 
 
@@ -164,7 +164,9 @@ class HttpCache:
         asked = validators(kept.headers) if kept is not None else {}
         answer = self._client.get(url, headers={"Accept": accept, **asked}, limit=limit)
         if answer.status == 304 and kept is not None:
-            kept = replace(kept, headers={**kept.headers, **answer.headers}, fetched=self._clock())
+            # what it is about did not change, so neither did its kind, whatever a server says here
+            news = {name: value for name, value in answer.headers.items() if name != "content-type"}
+            kept = replace(kept, headers={**kept.headers, **news}, fetched=self._clock())
             self._write(kept)
             return Looked(kept=kept)
         return self._keep(action, answer, kept)
@@ -198,22 +200,26 @@ class HttpCache:
         record = self._store.read_record(action)
         if record is None:
             return None
-        headers, digest, status = record.get("headers"), record.get("body"), record.get("status")
+        headers, digest, status = recorded_headers(record), as_sha256(record.get("body")), record.get("status")
         fetched, url, derived = record.get("fetched"), record.get("url"), record.get("derived", {})
-        if not (isinstance(headers, dict) and isinstance(digest, str) and isinstance(status, int)):
+        if headers is None or not (isinstance(status, int) and status in _KEPT_STATUS):
             return None
-        if not (isinstance(fetched, int | float) and isinstance(url, str) and isinstance(derived, dict)):
+        if not (isinstance(fetched, float) and isinstance(url, str) and isinstance(derived, dict)):
             return None
-        if not _NAME.fullmatch(digest) or not self._bodies.has(digest):
+        try:
+            address = Url.parse(url)
+        except RequirementError:
+            return None
+        if digest is None or not self._bodies.has(digest):
             return None
         return Kept(
             action=action,
-            url=Url.parse(url),
+            url=address,
             status=status,
-            headers={str(name): str(value) for name, value in headers.items()},
+            headers=headers,
             body=digest,
             fetched=fetched,
-            derived={what: name for what, name in derived.items() if isinstance(name, str) and _NAME.fullmatch(name)},
+            derived={what: sha256 for what, name in derived.items() if (sha256 := as_sha256(name))},
         )
 
     def _keep(self, action: str, answer: Answer, before: Kept | None) -> Looked:
@@ -221,7 +227,7 @@ class HttpCache:
         kept = Kept(
             action=action, url=answer.url, status=answer.status, headers=headers, body="", fetched=self._clock()
         )
-        if answer.status in {200, 404, 410} and "no-store" not in headers.get("cache-control", "").lower():
+        if answer.status in _KEPT_STATUS and "no-store" not in headers.get("cache-control", "").lower():
             kept = replace(kept, body=self._bodies.keep(answer.body))
             if before is not None and before.body == kept.body:
                 kept = replace(kept, derived=before.derived)
@@ -244,10 +250,18 @@ class HttpCache:
         )
 
 
+def recorded_headers(record: Mapping[str, object]) -> dict[str, str] | None:
+    """The headers of an answer as a record has them; ``None`` where it has none."""
+    headers = record.get("headers")
+    if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
+        return None
+    return headers
+
+
 def validators(headers: Mapping[str, str]) -> dict[str, str]:
     """The request headers that ask whether an answer with ``headers`` still holds."""
     asked = {"If-None-Match": headers.get("etag"), "If-Modified-Since": headers.get("last-modified")}
-    return {name: value for name, value in asked.items() if value}
+    return {name: value for name, value in asked.items() if value and value.isascii() and value.isprintable()}
 
 
 def lifetime(headers: Mapping[str, str], status: int) -> float:
@@ -256,8 +270,7 @@ def lifetime(headers: Mapping[str, str], status: int) -> float:
     if "no-cache" in control:
         return 0.0
     if match := _MAX_AGE.search(control):
-        age = headers.get("age", "")
-        return max(0.0, float(match[1]) - (float(age) if age.isdigit() else 0.0))
+        return max(0.0, float(match[1]) - (header_number(headers.get("age", "")) or 0))
     if "expires" in headers:
         return _until(headers["expires"], headers.get("date", ""))
     # something that was missing may be uploaded any minute; what has a validator costs little to ask about again
@@ -269,5 +282,5 @@ def _until(expires: str, date: str) -> float:
 
     try:
         return max(0.0, (parsedate_to_datetime(expires) - parsedate_to_datetime(date)).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return 0.0

@@ -18,7 +18,7 @@ from miniuv.index.http_cache import Bodies
 from miniuv.index.local import local_path, read_local
 from miniuv.index.ranges import SMALLEST, NoRangesError, read_metadata
 from miniuv.index.simple import Listed
-from miniuv.models.source import IndexFile
+from miniuv.models.source import IndexFile, as_sha256
 from miniuv.models.url import Url
 
 _LIMIT = 16 << 20
@@ -45,6 +45,8 @@ class MetadataFiles:
         """Hosts that give no parts of files."""
         self._asked: dict[str, int] = {}
         """How many questions a host of which nothing is known has been asked."""
+        self._told: dict[str, str] = {}
+        """The SHA-256 of what was read in this run, by the address of the wheel."""
         self._guard = threading.Condition()
 
     def learn(self, hosts: Iterable[str]) -> None:
@@ -67,9 +69,18 @@ class MetadataFiles:
         if body is None:
             return None
         digest = self._bodies.remember(body)
+        if digest:
+            self._told[str(file.url)] = digest
         if digest and promised_sha256(file.hashes):
             self._store.write_record(action, {"body": digest})
         return body
+
+    def told(self, file: IndexFile) -> str | None:
+        """The SHA-256 that the metadata inside of the wheel must have, for what stands beside it to be true.
+
+        ``None`` where nothing beside it was promised or read.
+        """
+        return promised_sha256(file.metadata_hashes or {}) or self._told.get(str(file.url))
 
     def _first_of(self, file: IndexFile) -> bytes | None:
         """What costs least: a part of a long wheel is there more surely than what no page speaks of."""
@@ -85,8 +96,10 @@ class MetadataFiles:
         if promised := promised_sha256(file.metadata_hashes or {}):
             return self._bodies.read(promised)
         record = self._store.read_record(action)
-        digest = record.get("body") if record else None
-        return self._bodies.read(digest) if isinstance(digest, str) and len(digest) == 64 else None
+        digest = as_sha256(record.get("body")) if record else None
+        if digest:
+            self._told[str(file.url)] = digest
+        return self._bodies.read(digest) if digest else None
 
     def _ask_unadvertised(self, file: IndexFile) -> bytes | None:
         """A few until a host has answered: then it does so for most; or given up when none of them was answered."""
@@ -157,7 +170,7 @@ class MetadataFiles:
     def _was_noted(self, what: str) -> bool:
         record = self._store.read_record(what)
         since = record.get("since") if record else None
-        return isinstance(since, int | float) and 0 <= time.time() - since < _SILENT_SECONDS
+        return isinstance(since, float) and 0 <= time.time() - since < _SILENT_SECONDS
 
     def _note(self, what: str) -> None:
         with contextlib.suppress(CacheError):

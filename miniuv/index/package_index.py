@@ -132,6 +132,10 @@ class PackageIndex:
         """
         return self._metadata.read(file)
 
+    def metadata_digest(self, file: IndexFile) -> str | None:
+        """The SHA-256 of what ``metadata`` answers, as far as it is known without reading it."""
+        return self._metadata.told(file)
+
     def download(self, file: IndexFile | ArchiveSource) -> Download:
         """Make sure that the archive is in the cache; see ``Downloads.obtain``."""
         try:

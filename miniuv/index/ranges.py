@@ -5,7 +5,7 @@ import re
 from typing import TYPE_CHECKING
 
 from miniuv.archive.dist_info import MAX_TEXT_BYTES, find_dist_info
-from miniuv.archive.zip_file import open_zip
+from miniuv.archive.zip_file import open_zip, read_text
 from miniuv.errors import ArchiveError, PackageIndexError
 from miniuv.index.client import HttpClient
 from miniuv.models.source import IndexFile
@@ -35,7 +35,7 @@ def read_metadata(client: HttpClient, file: IndexFile) -> bytes | None:
     try:
         with open_zip(io.BufferedReader(_Remote(client, file), _STEP), where=file.filename) as archive:
             info = archive.getinfo(f"{find_dist_info(archive.namelist(), where=file.filename)}/METADATA")
-            return archive.read(info) if info.file_size <= MAX_TEXT_BYTES else None
+            return read_text(archive, info, limit=MAX_TEXT_BYTES)
     except (ArchiveError, PackageIndexError, KeyError):
         return None  # whoever reads the whole wheel says what is wrong with it
 

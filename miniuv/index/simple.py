@@ -202,16 +202,14 @@ def _html_links(data: bytes, parameters: str, url: Url) -> tuple[list[_Link], st
             encoding = value.strip().strip("\"'")
     try:
         text = data.decode(encoding, "replace")
-    except LookupError:
+    except (LookupError, ValueError):  # the second from codecs that are not for text of the network
         text = data.decode("utf-8", "replace")
-    from miniuv.index.anchors import AnchorParser  # most indexes speak JSON
+    from miniuv.index.anchors import read_anchors  # most indexes speak JSON
 
-    parser = AnchorParser()
-    parser.feed(text)
-    parser.close()
-    _check_version(parser.version, url)
-    base = _joined(str(url), parser.base) if parser.base else str(url)
-    return [_html_link(anchor, base) for anchor in parser.anchors], base
+    page = read_anchors(text)
+    _check_version(page.version, url)
+    base = _joined(str(url), page.base) if page.base else str(url)
+    return [_html_link(anchor, base) for anchor in page.anchors], base
 
 
 def _html_link(anchor: Mapping[str, str | None], base: str) -> _Link:

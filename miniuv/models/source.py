@@ -1,5 +1,6 @@
 """Where a distribution comes from: as asked, and as pinned. They are different types on purpose."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NewType
@@ -13,6 +14,13 @@ CommitId = NewType("CommitId", str)
 
 Sha256 = NewType("Sha256", str)
 """64 lower-case hexadecimal digits."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def as_sha256(value: object) -> Sha256 | None:
+    """Take ``value`` for a SHA-256 where it is one: it may stand in a record that anybody wrote."""
+    return Sha256(value) if isinstance(value, str) and _SHA256.fullmatch(value) else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

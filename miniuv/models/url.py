@@ -7,7 +7,8 @@ from urllib.parse import urlsplit, urlunsplit
 from miniuv.errors import RequirementError
 from miniuv.values import dataclass, field
 
-_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<userinfo>[^/?#\s'\"<>]*)@")
+_USERINFO = re.compile(r"(?P<scheme>(?<![A-Za-z0-9+.-])[A-Za-z0-9+.-]*://)(?P<userinfo>[^/?#\s'\"<>]*)@")
+"""Looked for once in each word, or a long one would take a time that grows with the square of its length."""
 _SECRET_PARAMETER = re.compile(
     r"(?P<key>[?&;](?:[\w-]*token|access_key|api_?key|password|secret|sig|signature|auth)=)[^&#\s'\"]+",
     re.IGNORECASE,

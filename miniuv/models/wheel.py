@@ -38,6 +38,8 @@ class UnpackedWheel:
     """``gunicorn-22.0.0.dist-info``."""
     boot: str = ""
     """The boot of the machine in which it was unpacked; empty where it was read back whole in a later one."""
+    waived: tuple[str, ...] = ()
+    """The rules of form that it breaks, and whoever unpacked it allowed (``--allow-wheel``)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

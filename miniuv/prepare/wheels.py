@@ -5,6 +5,9 @@ import os
 from collections.abc import Callable
 from functools import partial
 
+from packaging.utils import parse_wheel_filename
+
+from miniuv.errors import BuildError
 from miniuv.models.installed import InstalledDistribution
 from miniuv.models.plan import Plan, PlannedInstall
 from miniuv.models.source import Sha256
@@ -38,6 +41,13 @@ def _prepared(catalog: Catalog, planned: PlannedInstall) -> PreparedWheel:
     assert not isinstance(source, InstalledDistribution), "what is kept is not planned"
     catalog.check_hashes(source, candidate.hashes)
     wheel = catalog.wheel(source)
+    name, version, *_ = parse_wheel_filename(wheel.filename)
+    if (name, version) != (candidate.name, candidate.version):
+        raise BuildError(
+            f"`{candidate.name} {candidate.version}` was decided on, and a build of it brought `{wheel.filename}`",
+            where=str(source),
+            hint="run the command again: what it is now is remembered",
+        )
     digest = catalog.archive_digest(source)
     return PreparedWheel(
         planned=planned, wheel=wheel, direct_url=direct_url_of(source, digest=Sha256(digest) if digest else None)

@@ -9,9 +9,17 @@ from packaging.version import InvalidVersion, Version
 
 from miniuv.errors import MetadataError, RequirementError
 from miniuv.models.metadata import CoreMetadata
-from miniuv.project.pep508 import parse_published, repair_specifiers
+from miniuv.project.pep508 import (
+    MAX_REQUIREMENT_CHARACTERS,
+    is_unreadable_number,
+    parse_published,
+    parse_version,
+    repair_specifiers,
+)
 
 MAX_METADATA_BYTES = 16 * 1024 * 1024
+MAX_REQUIREMENTS = 20_000
+_SHOWN_CHARACTERS = 200
 
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
 _END_OF_LINE = re.compile(r"\r\n|\r|\n")
@@ -33,10 +41,11 @@ def static_sdist_metadata(pkg_info: bytes, *, where: str = "PKG-INFO") -> CoreMe
     MUST match the value in the sdist", from metadata version 2.2 on.
     """
     headers = read_headers(pkg_info, where)
+    text = _single(headers, "metadata-version", where)
     try:
-        version = Version(_single(headers, "metadata-version", where))
+        version = parse_version(text)
     except InvalidVersion as error:
-        raise MetadataError(f"invalid metadata version: {error}", where=where) from error
+        raise MetadataError(f"`{_shown(text)}` is no metadata version", where=where) from error
     dynamic = {field.strip().lower() for field in headers.get("dynamic", ())}
     if version < Version("2.2") or not _FIELDS_NEEDED.isdisjoint(dynamic):
         return None
@@ -45,6 +54,8 @@ def static_sdist_metadata(pkg_info: bytes, *, where: str = "PKG-INFO") -> CoreMe
 
 def parse_requires_python(text: str) -> SpecifierSet | None:
     """Read a published range of Python versions; ``None`` where nobody can tell what it means, as pip and uv do."""
+    if len(text) > MAX_REQUIREMENT_CHARACTERS or is_unreadable_number(text):
+        return None
     for candidate in (text, repair_specifiers(text)):
         try:
             return SpecifierSet(candidate)
@@ -82,11 +93,13 @@ def _facts(headers: dict[str, list[str]], where: str) -> CoreMetadata:
     name = _single(headers, "name", where)
     try:
         canonicalize_name(name, validate=True)
-        version = Version(_single(headers, "version", where))
+        version = parse_version(_single(headers, "version", where))
     except InvalidName as error:
-        raise MetadataError(f"`{name}` is no valid project name", where=where) from error
+        raise MetadataError(f"`{_shown(name)}` is no valid project name", where=where) from error
     except InvalidVersion as error:
-        raise MetadataError(f"the version of `{name}` is not valid: {error}", where=where) from error
+        raise MetadataError(
+            f"the version of `{_shown(name)}` is not valid: {_shown(str(error))}", where=where
+        ) from error
     requires_python = headers.get("requires-python", [""])[0].strip()
     return CoreMetadata(
         display_name=name,
@@ -98,6 +111,8 @@ def _facts(headers: dict[str, list[str]], where: str) -> CoreMetadata:
 
 
 def _requirements(texts: Sequence[str], where: str) -> tuple[str, ...]:
+    if len(texts) > MAX_REQUIREMENTS:
+        raise MetadataError(f"`Requires-Dist` is there {len(texts)} times; {MAX_REQUIREMENTS} are allowed", where=where)
     valid = []
     for text in texts:
         try:
@@ -113,3 +128,7 @@ def _single(headers: dict[str, list[str]], field: str, where: str) -> str:
         problem = f"has `{field.title()}` {len(values)} times" if len(values) > 1 else f"has no `{field.title()}`"
         raise MetadataError(f"metadata {problem}", where=where)
     return values[0].strip()
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

@@ -11,6 +11,7 @@ from miniuv.models.source import ArchiveSource, DirectorySource, DirectSource
 from miniuv.models.url import Url, redact
 from miniuv.project.fragment import parse_fragment, parse_hashes, parse_subdirectory
 from miniuv.project.git_reference import GIT_SCHEMES, parse_git_source, refuse_scp
+from miniuv.project.pep508 import lower_first
 
 ARCHIVE_SUFFIXES = (".whl", ".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tbz", ".tar.xz", ".txz", ".tar")
 
@@ -30,12 +31,15 @@ def parse_direct_source(text: str, *, base: Path, editable: bool = False) -> tup
         return _from_path(text, base=base, editable=editable), None
     if editable and scheme != "file":
         raise _no_remote_editable(text, scheme)
-    if scheme.startswith("git+"):
-        return parse_git_source(text)
-    if scheme == "file":
-        return _from_file_url(text, base=base, editable=editable)
-    if scheme in ("http", "https"):
-        return _from_archive_url(text)
+    try:
+        if scheme.startswith("git+"):
+            return parse_git_source(text)
+        if scheme == "file":
+            return _from_file_url(text, base=base, editable=editable)
+        if scheme in ("http", "https"):
+            return _from_archive_url(text)
+    except ValueError as error:  # `urlsplit` refuses hosts such as `[`
+        raise RequirementError(f"`{redact(text)}` is no valid URL: {lower_first(str(error))}") from error
     raise _unknown_scheme(text, scheme)
 
 
@@ -58,7 +62,7 @@ def _scheme(text: str) -> str | None:
 def _from_path(text: str, *, base: Path, editable: bool) -> DirectSource:
     fragment: Mapping[str, str] = {}
     path = absolute_path(text, base)
-    if "#" in text and not path.exists():
+    if "#" in text and not _exists(path):
         bare, _, rest = text.partition("#")
         fragment, path = parse_fragment(rest, text), absolute_path(bare, base)
     return _local(path, fragment, text, editable=editable)
@@ -95,12 +99,12 @@ def _local(path: Path, fragment: Mapping[str, str], text: str, *, editable: bool
             raise RequirementError(f"`{text}`: there is no folder `{folder}`", hint=hint)
         return DirectorySource(path=folder, editable=editable)
     if editable:
-        problem = "is a file" if path.exists() else "does not exist"
+        problem = "is a file" if _exists(path) else "does not exist"
         raise RequirementError(
             f"`{text}`: an editable must be a folder on this machine, and `{path}` {problem}",
             hint="name the folder that holds the project's `pyproject.toml`",
         )
-    if not path.exists():
+    if not _exists(path):
         there = "" if text == str(path) else f": there is no `{path}`"
         raise RequirementError(
             f"`{text}` does not exist{there}", hint="check the path; it starts from the current folder"
@@ -117,6 +121,13 @@ def _is_dir(path: Path) -> bool:
     try:
         return path.is_dir()
     except (OSError, ValueError):
+        return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # longer than any path
         return False
 
 

@@ -4,12 +4,18 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName
+from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as ParsedRequirement
+from packaging.version import InvalidVersion, Version
 
 from miniuv.errors import RequirementError
 from miniuv.models.url import redact
+
+MAX_REQUIREMENT_CHARACTERS = 32 * 1024
+_SHOWN_CHARACTERS = 200
+_HUGE_NUMBER = re.compile(r"\d{1000}")
+"""No part of a version is so long, and Python does not read a number of more than 4300 digits."""
 
 # What published packages get wrong often enough that pip's predecessors and uv read it all the same.
 _REPAIRS = (
@@ -23,11 +29,46 @@ _REPAIRS = (
 @lru_cache(maxsize=16384)
 def parse_pep508(text: str) -> ParsedRequirement:
     """Read ``text``; the result is shared, so nobody may change it. Raises ``RequirementError``."""
+    if len(text) > MAX_REQUIREMENT_CHARACTERS:
+        raise _refusal(text, f"it is longer than {MAX_REQUIREMENT_CHARACTERS} characters")
+    if is_unreadable_number(text):
+        raise _refusal(text, "it holds a number of more than 1000 digits")
     try:
         return ParsedRequirement(text)
     except InvalidRequirement as error:
-        reason = str(error).partition("\n")[0]
-        raise RequirementError(f"`{redact(text)}` is no valid requirement: {lower_first(reason)}") from error
+        raise _refusal(text, lower_first(str(error).partition("\n")[0])) from error
+    except RecursionError as error:
+        raise _refusal(text, "its marker is nested too deeply") from error
+
+
+def parse_marker(text: str) -> Marker:
+    """Read the part after the ``;``. Raises ``RequirementError``."""
+    try:
+        if len(text) > MAX_REQUIREMENT_CHARACTERS or is_unreadable_number(text):
+            raise InvalidMarker(text)
+        return Marker(text)
+    except (InvalidMarker, RecursionError) as error:
+        shown = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+        hint = "a marker reads `python_version >= '3.12'`"
+        raise RequirementError(f"`{shown}` is no valid marker", hint=hint) from error
+
+
+def is_unreadable_number(text: str) -> bool:
+    """Whether ``text`` holds a number that no version or marker has, and whose comparison would fail."""
+    return len(text) >= 1000 and _HUGE_NUMBER.search(text) is not None
+
+
+def parse_version(text: str) -> Version:
+    """Read a version; raises ``InvalidVersion``, also for a number that Python does not read."""
+    if is_unreadable_number(text):
+        raise InvalidVersion("it holds a number of more than 1000 digits")
+    return Version(text)
+
+
+def _refusal(text: str, reason: str) -> RequirementError:
+    shown = redact(text[:MAX_REQUIREMENT_CHARACTERS])  # before it is cut, or half a password would look like none
+    shown = shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}..."
+    return RequirementError(f"`{shown}` is no valid requirement: {reason}")
 
 
 def repair_specifiers(text: str) -> str:
@@ -42,6 +83,8 @@ def parse_published(text: str) -> tuple[str, ParsedRequirement]:
     try:
         return text, parse_pep508(text)
     except RequirementError:
+        if len(text) > MAX_REQUIREMENT_CHARACTERS:
+            raise
         before, semicolon, marker = text.partition(";")
         repaired = repair_specifiers(before) + semicolon + marker
         if repaired == text:

@@ -14,10 +14,11 @@ from packaging.version import InvalidVersion, Version
 from miniuv.errors import ProjectError, RequirementError
 from miniuv.models.metadata import CoreMetadata
 from miniuv.project.cache_keys import CacheKey, cache_keys
-from miniuv.project.pep508 import parse_pep508
+from miniuv.project.pep508 import is_unreadable_number, lower_first, parse_pep508, parse_version
 from miniuv.values import dataclass, field
 
 MAX_PYPROJECT_BYTES = 16 * 1024 * 1024
+_SHOWN_CHARACTERS = 200
 
 _OBJECT_REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*(\.[^\W\d]\w*)*)?")
 _METADATA_FIELDS = frozenset({"version", "dependencies", "optional-dependencies", "requires-python"})
@@ -138,6 +139,8 @@ def _decode(data: bytes, where: str) -> dict[str, object]:
         ) from error
     except RecursionError as error:
         raise ProjectError("is no usable TOML: it is nested too deeply", where=where) from error
+    except ValueError as error:  # a number of more digits than Python reads
+        raise ProjectError(f"is no usable TOML: {lower_first(str(error).partition(':')[0])}", where=where) from error
 
 
 def _build_system(value: object, where: str) -> BuildSystem:
@@ -152,7 +155,7 @@ def _build_system(value: object, where: str) -> BuildSystem:
     backend = table.get("build-backend", BuildSystem().backend)
     if not isinstance(backend, str) or not _OBJECT_REFERENCE.fullmatch(backend):
         raise ProjectError(
-            f"`build-system.build-backend` is {backend!r}, which is no `module` or `module:object`", where=where
+            f"`build-system.build-backend` is {_shown(backend)}, which is no `module` or `module:object`", where=where
         )
     backend_path = _strings(table.get("backend-path", []), "build-system.backend-path", where)
     for folder in backend_path:
@@ -185,7 +188,7 @@ def _name(project: Mapping[str, object], where: str) -> str:
         canonicalize_name(name, validate=True)
     except InvalidName as error:
         raise ProjectError(
-            f"`project.name` is {name!r}, which is no valid name",
+            f"`project.name` is {_shown(name)}, which is no valid name",
             where=where,
             hint="letters, digits, `-`, `_` and `.` are allowed, with a letter or digit at both ends",
         ) from error
@@ -203,9 +206,9 @@ def _version(project: Mapping[str, object], dynamic: frozenset[str], where: str)
     try:
         if not isinstance(value, str):
             raise InvalidVersion(value)
-        return Version(value)
+        return parse_version(value)
     except InvalidVersion as error:
-        raise ProjectError(f"`project.version` is {value!r}, which is no valid version", where=where) from error
+        raise ProjectError(f"`project.version` is {_shown(value)}, which is no valid version", where=where) from error
 
 
 def _requires_python(project: Mapping[str, object], where: str) -> SpecifierSet | None:
@@ -213,11 +216,13 @@ def _requires_python(project: Mapping[str, object], where: str) -> SpecifierSet 
     if value is None:
         return None
     try:
-        if not isinstance(value, str):
+        if not isinstance(value, str) or is_unreadable_number(value):
             raise InvalidSpecifier(value)
         return SpecifierSet(value)
     except InvalidSpecifier as error:
-        raise ProjectError(f"`project.requires-python` is {value!r}, which is no version range", where=where) from error
+        raise ProjectError(
+            f"`project.requires-python` is {_shown(value)}, which is no version range", where=where
+        ) from error
 
 
 def _optional_dependencies(value: object, where: str) -> dict[NormalizedName, tuple[str, ...]]:
@@ -270,6 +275,11 @@ def _table(value: object, key: str, where: str) -> dict[str, object]:
     if not _is_table(value):
         raise ProjectError(f"`{key}` is not a table", where=where)
     return value
+
+
+def _shown(value: object) -> str:
+    text = repr(value) if isinstance(value, str | float | bool) else f"a {type(value).__name__}"
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
 def _is_table(value: object) -> TypeGuard[dict[str, object]]:

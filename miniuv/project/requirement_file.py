@@ -13,6 +13,8 @@ from miniuv.project.requirement_lines import Line, decode, parse_lines
 from miniuv.values import dataclass, field
 
 MAX_BYTES = 16 * 1024 * 1024
+MAX_DEPTH = 100
+"""How many files may include one another in a row."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +108,7 @@ class _Reading:
     trusted_hosts: list[str] = field(default_factory=list)
     flags: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
+    depth: int = 0
 
     def result(self) -> RequirementFile:
         return RequirementFile(
@@ -143,8 +146,16 @@ class _Reading:
             raise RequirementError(
                 f"`{shown}` is larger than {MAX_BYTES // 2**20} MiB", where=place, hint="name a list of requirements"
             )
+        if self.depth == MAX_DEPTH:
+            raise RequirementError(
+                f"`{shown}` is the last of {MAX_DEPTH} files of which each includes the next",
+                where=place,
+                hint="include them from one file",
+            )
+        self.depth += 1
         for line in parse_lines(decode(data, where=shown), where=shown, environ=self.environ):
             self._take(line, target=target, shown=shown, constraint=constraint)
+        self.depth -= 1
 
     def _take(self, line: Line, *, target: str, shown: str, constraint: bool) -> None:
         place = f"{shown}:{line.number}"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from packaging.markers import InvalidMarker, Marker
+from packaging.markers import Marker
 from packaging.requirements import Requirement as ParsedRequirement
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -14,7 +14,7 @@ from miniuv.models.source import DirectSource
 from miniuv.models.url import redact
 from miniuv.project.direct_reference import absolute_path, looks_direct, parse_direct_source
 from miniuv.project.git_reference import refuse_scp
-from miniuv.project.pep508 import marker_holds, parse_pep508
+from miniuv.project.pep508 import marker_holds, parse_marker, parse_pep508
 
 _NAMED_URL = re.compile(
     r"(?P<name>[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\s*(?:\[(?P<extras>[^\]]*)\])?\s*@\s*(?P<rest>.+)", re.DOTALL
@@ -185,11 +185,7 @@ def _split_marker(text: str) -> tuple[str, Marker | None]:
     parts = _MARKER.split(text, maxsplit=1)
     if len(parts) == 1:
         return text.strip(), None
-    try:
-        return parts[0].strip(), Marker(parts[1])
-    except InvalidMarker as error:
-        hint = "a marker reads `python_version >= '3.12'`"
-        raise RequirementError(f"`{parts[1]}` is no valid marker", hint=hint) from error
+    return parts[0].strip(), parse_marker(parts[1])
 
 
 def _split_extras(text: str, base: Path) -> tuple[str, frozenset[str]]:

@@ -10,6 +10,8 @@ from miniuv.models.url import Url, redact
 from miniuv.values import dataclass
 
 LinkMode = Literal["auto", "clone", "hardlink", "copy"]
+WheelRule = Literal["case", "record", "size", "zip-comment", "zip-prefix"]
+"""What may be waived of a wheel's form; see ``docs/archives.md``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,6 +130,12 @@ def _link_mode(raw: object) -> str:
     return str(raw)
 
 
+def _wheel_rule(raw: object) -> str:
+    if raw not in get_args(WheelRule):
+        raise ValueError(f"what can be allowed is {', '.join(get_args(WheelRule))}; other rules stand")
+    return str(raw)
+
+
 def _path(raw: object, base: Path) -> Path:
     return base / Path(_text(raw)).expanduser()
 
@@ -179,6 +187,7 @@ SETTINGS: dict[str, Setting] = {
     "concurrent-builds": Setting(name="concurrent_builds", parse=_plain(_positive)),
     "concurrent-fetches": Setting(name="concurrent_fetches", parse=_plain(_positive)),
     "link-mode": Setting(name="link_mode", parse=_plain(_link_mode)),
+    "allow-wheel": Setting(name="allowed_wheel_rules", parse=_plain(_wheel_rule), many=True),
     "allow-shared-cache": Setting(name="allow_shared_cache", parse=_plain(_truth)),
 }
 

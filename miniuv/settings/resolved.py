@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from miniuv.models.url import Url
-from miniuv.settings.options import SETTINGS, LinkMode
+from miniuv.settings.options import SETTINGS, LinkMode, WheelRule
 from miniuv.settings.places import layers
 from miniuv.values import dataclass, field
 
@@ -80,6 +80,8 @@ class Settings:
     concurrent_builds: int = field(default_factory=available_cores)
     concurrent_fetches: int = 8
     link_mode: LinkMode = "auto"
+    allowed_wheel_rules: tuple[WheelRule, ...] = ()
+    """Rules of form that a wheel may break."""
     allow_shared_cache: bool = False
     files: tuple[Path, ...] = field(default=(), compare=False)
     """Every file that was looked for, whether it is there or not."""

@@ -1,7 +1,7 @@
 """Wheels and sdists, from an index or by address."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -19,13 +19,16 @@ from miniuv.models.metadata import CoreMetadata
 from miniuv.models.source import ArchiveSource, IndexFile
 from miniuv.models.wheel import UnpackedWheel
 from miniuv.project.core_metadata import parse_metadata, static_sdist_metadata
+from miniuv.reporter import Reporter
 from miniuv.sources.built import BuiltWheels, SourceTree
 from miniuv.sources.once import Once
-from miniuv.sources.wheels import Wheels, wheel_metadata
+from miniuv.sources.promises import Promise, promise_of_filename, promise_of_pkg_info
+from miniuv.sources.wheels import Wheels, metadata_digest, wheel_metadata
 
 Archive = IndexFile | ArchiveSource
 
 _ATTEMPTS = 3
+_TAGS_SHOWN = 12
 _WHEEL_NAME = "give it the name it was built with: `name-version-python-abi-platform.whl`"
 
 T = TypeVar("T")
@@ -35,9 +38,17 @@ class Archives:
     """The ``Source`` of ``IndexFile`` and ``ArchiveSource``."""
 
     def __init__(
-        self, *, index: PackageIndex, store: Store, wheels: Wheels, built: BuiltWheels, interpreter: Interpreter
+        self,
+        *,
+        index: PackageIndex,
+        store: Store,
+        wheels: Wheels,
+        built: BuiltWheels,
+        interpreter: Interpreter,
+        reporter: Reporter,
     ) -> None:
         self._index = index
+        self._reporter = reporter
         self._interpreter = interpreter
         self._store = store
         self._wheels = wheels
@@ -94,11 +105,30 @@ class Archives:
 
     def _wheel(self, pinned: Archive) -> UnpackedWheel:
         if pinned.filename.endswith(".whl"):
-            if found := self._wheels.find(self.download(pinned).sha256):
-                return found
-            download = self._checked(pinned)
-            return self._wheels.obtain(download.path, filename=download.filename, digest=download.sha256)
+            wheel = self._wheels.find(self.download(pinned).sha256)
+            if wheel is None:
+                download = self._checked(pinned)
+                wheel = self._wheels.obtain(download.path, filename=download.filename, digest=download.sha256)
+            if isinstance(pinned, IndexFile):
+                self._check_metadata(pinned, wheel)
+            return wheel
         return self._built.find(self._identity(pinned)) or self._built.wheel(self._tree(pinned))
+
+    def _check_metadata(self, pinned: IndexFile, wheel: UnpackedWheel) -> None:
+        """Refuse a wheel that says something else inside than the index does beside it (PEP 658).
+
+        Other bytes are no harm as long as they say the same.
+        """
+        told = self._index.metadata_digest(pinned)
+        if told is None or told == metadata_digest(wheel) or (text := self._index.metadata(pinned)) is None:
+            return
+        inside, beside = wheel_metadata(wheel), parse_metadata(text, where=f"{pinned.filename}.metadata")
+        if inside != beside:
+            raise ArchiveError(
+                f"the METADATA of `{pinned.filename}` is not what the index says beside it (PEP 658)",
+                where=str(pinned.url),
+                hint="tell whoever runs the index, or choose another version",
+            )
 
     def _check_tags(self, pinned: ArchiveSource) -> None:
         """Refuse a wheel for another Python or platform; those of an index were sorted out before."""
@@ -114,7 +144,8 @@ class Archives:
                 f"`{pinned.filename}` is for {', '.join(sorted(map(str, tags)))}, which does not fit "
                 f"{self._interpreter.implementation} {self._interpreter.version} ({self._interpreter.tags[0]})",
                 where=str(pinned),
-                hint="take the wheel for this Python and platform, or choose another Python with `--python`",
+                hint="take the wheel for this Python and platform, or choose another Python with `--python`; "
+                f"this one takes {_some_tags(self._interpreter.tags)}",
             )
 
     def _checked(self, pinned: Archive) -> Download:
@@ -140,9 +171,15 @@ class Archives:
         from miniuv.archive.sdist import unpack_sdist
 
         download = self._checked(pinned)
+        named = promise_of_filename(pinned.filename)
 
         def copy_to(folder: Path) -> Path:
             top = unpack_sdist(download.path, folder, filename=pinned.filename)
+            if named is not None and (top / "PKG-INFO").is_file() and not named.is_also_of(top.name):
+                self._reporter.warning(
+                    f"`{pinned.filename}` holds the folder `{top.name}`, which is not named like it",
+                    hint="tell its author; it is built all the same",
+                )
             project = top / _subdirectory(pinned)
             if not project.is_dir():
                 raise ProjectError(
@@ -152,7 +189,12 @@ class Archives:
                 )
             return project
 
-        return SourceTree(identity=self._identity(pinned), title=pinned.filename, copy_to=copy_to)
+        def promises(project: Path) -> tuple[Promise, ...]:
+            by_name = named if isinstance(pinned, IndexFile) else None  # anything may be at an address by any name
+            by_content = None if _subdirectory(pinned) else promise_of_pkg_info(project)
+            return tuple(each for each in (by_name, by_content) if each is not None)
+
+        return SourceTree(identity=self._identity(pinned), title=pinned.filename, copy_to=copy_to, promises=promises)
 
 
 def _told(work: Callable[[Archive], T], pinned: Archive) -> T:
@@ -167,6 +209,16 @@ def _told(work: Callable[[Archive], T], pinned: Archive) -> T:
 
 def _subdirectory(pinned: Archive) -> str:
     return (pinned.subdirectory or "") if isinstance(pinned, ArchiveSource) else ""
+
+
+def _some_tags(tags: Sequence[str]) -> str:
+    """The tags that a Python supports, from the best: one of each interpreter and ABI, for there are hundreds."""
+    kinds: dict[str, str] = {}
+    for tag in tags:
+        kinds.setdefault(tag.rpartition("-")[0] + ("" if tag.endswith("-any") else "-"), tag)
+    shown = [f"`{tag}`" for tag in kinds.values()]
+    first, last = shown[:_TAGS_SHOWN], shown[-1:]
+    return ", ".join(first if len(shown) <= _TAGS_SHOWN else [*first, "…", *last]) + f" ({len(tags)} in all)"
 
 
 def _folders(top: Path) -> list[str]:

@@ -1,10 +1,12 @@
 """Wheels that are built from a private source tree, and remembered by what they were built from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from packaging.utils import parse_wheel_filename
 
 from miniuv.backend.builder import Builder, ReadyBuild
 from miniuv.backend.variables import variables_digest
@@ -12,11 +14,12 @@ from miniuv.cache.jobs import Job, JobRunner
 from miniuv.cache.store import Store
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.metadata import CoreMetadata
-from miniuv.models.source import Sha256
+from miniuv.models.source import as_sha256
 from miniuv.models.wheel import UnpackedWheel
 from miniuv.sources.folder import build_title, read_project
 from miniuv.sources.metadata_record import metadata_from_record, metadata_to_record
 from miniuv.sources.once import Once
+from miniuv.sources.promises import Promise, check_promises
 from miniuv.sources.wheels import Wheels, wheel_metadata
 from miniuv.values import dataclass, field
 
@@ -31,6 +34,8 @@ class SourceTree:
     """For people."""
     copy_to: Callable[[Path], Path] = field(compare=False)
     """Make a private copy inside the given empty folder; returns the project folder within."""
+    promises: Callable[[Path], tuple[Promise, ...]] = field(compare=False, default=lambda _: ())
+    """Read, in that project folder, what a build of it has to come to."""
 
     def __str__(self) -> str:
         return self.title
@@ -87,9 +92,8 @@ class BuiltWheels:
     def find(self, identity: str) -> UnpackedWheel | None:
         """The wheel of an earlier build, with no lock, no process and no network."""
         record = self._store.read_record(self._action("wheel", identity))
-        if record is None:
-            return None
-        return self._wheels.find(Sha256(str(record.get("wheel"))))
+        digest = as_sha256(record.get("wheel")) if record is not None else None
+        return self._wheels.find(digest) if digest is not None else None
 
     def holds(self, wheel: UnpackedWheel) -> bool:
         """Whether ``wheel`` is still in the cache."""
@@ -109,12 +113,15 @@ class BuiltWheels:
         """One job serves both: a backend that cannot prepare metadata builds the wheel for it, and that is kept."""
         if found := self._lookup(tree.identity, wheel=wheel):
             return found
+        promises = tree.promises(self.copy(tree))  # before any hook may change them
         # Everything the build needs is published before its lock is taken: nobody waits while holding.
         ready = self._ready(tree)
 
         def run() -> _Known:
             metadata = None if wheel else ready.metadata()
-            built = self._publish(tree.identity, ready) if wheel or ready.has_wheel else None
+            if metadata is not None:
+                check_promises(promises, name=metadata.name, version=metadata.version, title=tree.title)
+            built = self._publish(tree, ready, promises) if wheel or ready.has_wheel else None
             if metadata is None:
                 assert built is not None
                 metadata = wheel_metadata(built)
@@ -140,11 +147,14 @@ class BuiltWheels:
         metadata = metadata_from_record(record) if record is not None else None
         return _Known(metadata=metadata, wheel=None) if metadata is not None else None
 
-    def _publish(self, identity: str, ready: ReadyBuild) -> UnpackedWheel:
+    def _publish(self, tree: SourceTree, ready: ReadyBuild, promises: Iterable[Promise]) -> UnpackedWheel:
         with self._store.staging("wheel") as output:
-            unpacked = self._wheels.publish_built(ready.build(output))
+            built = ready.build(output)
+            name, version, *_ = parse_wheel_filename(built.name)
+            check_promises(promises, name=name, version=version, title=tree.title)
+            unpacked = self._wheels.publish_built(built)
         record = {"wheel": unpacked.digest, "filename": unpacked.filename}
-        self._store.write_record(self._action("wheel", identity), record)
+        self._store.write_record(self._action("wheel", tree.identity), record)
         return unpacked
 
     def _copy(self, tree: SourceTree) -> Path:

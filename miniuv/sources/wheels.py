@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from miniuv.models.source import Sha256
 from miniuv.models.wheel import UnpackedWheel
 from miniuv.project.core_metadata import parse_metadata
 from miniuv.reporter import Reporter, activity
+from miniuv.settings.options import WheelRule
 from miniuv.values import replace
 from miniuv.workers import Workers
 
@@ -31,9 +33,18 @@ class Wheels:
     what answers questions (METADATA), ``verify`` at everything, just before it is linked.
     """
 
-    def __init__(self, *, store: Store, jobs: JobRunner, reporter: Reporter, workers: Workers | None = None) -> None:
-        """``workers`` do what ``unpacking`` makes."""
+    def __init__(
+        self,
+        *,
+        store: Store,
+        jobs: JobRunner,
+        reporter: Reporter,
+        workers: Workers | None = None,
+        allowed: Iterable[WheelRule] = (),
+    ) -> None:
+        """``workers`` do what ``unpacking`` makes; ``allowed`` are rules that a wheel may break."""
         self._store = store
+        self._allowed = frozenset(allowed)
         self._workers = workers
         self._jobs = jobs
         self._reporter = reporter
@@ -41,13 +52,18 @@ class Wheels:
         """Wheels that did not look as their manifest tells and are well, as they look now."""
 
     def find(self, digest: Sha256) -> UnpackedWheel | None:
-        """The unpacked wheel, if it is in the cache; one that is damaged is dropped, and counts as missing."""
+        """The unpacked wheel, if it is in the cache; one that is damaged is dropped, and counts as missing.
+
+        One that somebody else allowed to break a rule is missing too: whoever unpacks it anew is told of the rule.
+        """
         entry = self._store.find("unpacked", digest)
         if entry is None:
             return None
         wheel = load_unpacked(entry)
         if wheel is None or wheel.digest != digest:
             self._store.discard("unpacked", digest)
+            return None
+        if not self._allowed.issuperset(wheel.waived):
             return None
         wheel = self._settled.get(digest, wheel)
         torn = may_be_torn(wheel.boot) and not self._store.is_verified("unpacked", digest)
@@ -149,30 +165,53 @@ class Wheels:
     def _fill(self, entry: Path, wheel: Path, *, filename: str, digest: Sha256) -> None:
         """Unpack into ``entry``, elsewhere if that is possible; what goes wrong there is found again here."""
         if self._workers is not None:
-            request = {"path": str(wheel), "filename": filename, "digest": digest, "entry": str(entry)}
+            request = {
+                "path": str(wheel),
+                "filename": filename,
+                "digest": digest,
+                "entry": str(entry),
+                "allowed": sorted(self._allowed),
+            }
             if self._workers.do(json.dumps(request).encode(), weight=wheel.stat().st_size):
                 return
             shutil.rmtree(entry)
             entry.mkdir()
-        from miniuv.archive.wheel import unpack_wheel
-
-        unpack_wheel(wheel, filename=filename, digest=digest, entry=entry)
+        _unpack_checked(wheel, filename=filename, digest=digest, entry=entry, allowed=self._allowed)
 
 
 def unpacking() -> Callable[[bytes], None]:
     """What the workers do for ``Wheels``; here, so that only they need to import it."""
-    from miniuv.archive.wheel import unpack_wheel
+    import miniuv.archive.wheel  # noqa: F401  # now, and not with the first wheel
 
     def unpack(request: bytes) -> None:
         wanted = json.loads(request)
-        unpack_wheel(
+        _unpack_checked(
             Path(wanted["path"]),
             filename=wanted["filename"],
             digest=Sha256(wanted["digest"]),
             entry=Path(wanted["entry"]),
+            allowed=frozenset(wanted["allowed"]),
         )
 
     return unpack
+
+
+def _unpack_checked(
+    path: Path, *, filename: str, digest: Sha256, entry: Path, allowed: frozenset[WheelRule]
+) -> UnpackedWheel:
+    """Unpack a wheel whose METADATA can be read: nobody shall find another one in the cache."""
+    from miniuv.archive.wheel import unpack_wheel
+
+    unpacked = unpack_wheel(path, filename=filename, digest=digest, entry=entry, allowed=allowed)
+    wheel_metadata(unpacked)
+    return unpacked
+
+
+def metadata_digest(wheel: UnpackedWheel) -> str | None:
+    """The SHA-256 of the METADATA of an unpacked wheel, without reading it."""
+    path = f"{wheel.dist_info}/METADATA"
+    place = bisect_left(wheel.files, path, key=lambda file: file.path)
+    return next((file.sha256 for file in wheel.files[place : place + 1] if file.path == path), None)
 
 
 def wheel_metadata(wheel: UnpackedWheel) -> CoreMetadata:

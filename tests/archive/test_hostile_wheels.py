@@ -1,19 +1,32 @@
 """Every wheel here is refused with one line that names the file and the rule, before anything is published."""
 
+import contextlib
+import struct
 import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from miniuv.archive import member as limits
+from miniuv.archive.record import parse_record
+from miniuv.archive.rules import Rules
+from miniuv.archive.scripts import read_entry_points
 from miniuv.archive.wheel import load_unpacked, read_wheel_metadata, unpack_wheel
 from miniuv.errors import ArchiveError
 from miniuv.models.source import Sha256
+from miniuv.settings.options import WheelRule
 from tests.support.archives import record_hash, record_text, wheel_members, write_wheel, write_zip
+from tests.support.raw_zip import Entry, raw_zip
 
 INFO = "thing-1.0.dist-info"
+_GROUP = b"[console_scripts]\n"
+_ENTRY_LETTERS = "ab.:-[]()= \n;'#%\t\\x"
+_PATHS = ("thing.py", "../x", "", "a b", '"x', "\0", f"{INFO}/RECORD")
+_PROMISES = (record_hash(b"x"), record_hash(b"x")[:-3], "sha256=", "md5=AAAA", "", "=", "sha256=\u00e9")
 
 
 def refusal(wheel: Path, filename: str | None = None) -> str:
@@ -218,6 +231,20 @@ def test_a_file_that_is_no_zip(tmp_path: Path, content: bytes) -> None:
         read_wheel_metadata(wheel)
 
 
+@pytest.mark.parametrize("place", [2**63, 2**64 - 1])
+def test_metadata_at_a_place_that_no_file_has(tmp_path: Path, place: int) -> None:
+    far = struct.pack("<HHQ", 1, 8, place)
+    entry = Entry(name=f"{INFO}/METADATA".encode(), central={"offset": 0xFFFFFFFF}, central_extra=far)
+    wheel = tmp_path / "thing-1.0-py3-none-any.whl"
+    wheel.write_bytes(raw_zip([entry]))
+    with pytest.raises(ArchiveError, match="no intact zip file"):
+        read_wheel_metadata(wheel)
+    assert refusal(wheel)
+    prefixed: frozenset[WheelRule] = frozenset({"zip-prefix"})
+    with pytest.raises(ArchiveError, match="no intact zip file"):
+        unpack_wheel(wheel, filename=wheel.name, digest=Sha256("0" * 64), entry=tmp_path, allowed=prefixed)
+
+
 def test_a_truncated_wheel_and_one_with_a_flipped_byte(tmp_path: Path) -> None:
     whole = write_wheel(tmp_path, wheel_members(files={"thing.py": bytes(range(256)) * 50})).read_bytes()
     wheel = tmp_path / "sub" / "thing-1.0-py3-none-any.whl"
@@ -248,6 +275,32 @@ def test_a_stream_that_is_longer_than_declared(tmp_path: Path) -> None:
     data = wheel.read_bytes()
     wheel.write_bytes(data.replace((5000).to_bytes(4, "little"), (10).to_bytes(4, "little")))
     assert refusal(wheel)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.binary(max_size=300)
+    | st.lists(st.tuples(st.sampled_from(_PATHS), st.sampled_from(_PROMISES), st.text(max_size=5)), max_size=6).map(
+        lambda rows: "\n".join(map(",".join, rows)).encode("utf-8", "replace")
+    )
+)
+def test_whatever_stands_in_a_record_is_read_or_refused(data: bytes) -> None:
+    for allowed in (frozenset[WheelRule](), frozenset[WheelRule](["record"])):
+        with contextlib.suppress(ArchiveError):
+            lines = parse_record(data, dist_info=INFO, rules=Rules(where="x.whl", allowed=allowed))
+            assert all(len(line.digest) in (32, 48, 64) for line in lines.values())
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.binary(max_size=200) | st.text("ab.:-[]()= \n;'#%\t\\x", max_size=60).map(lambda text: _GROUP + text.encode())
+)
+def test_whatever_stands_in_entry_points_is_a_plain_call_or_refused(data: bytes) -> None:
+    with contextlib.suppress(ArchiveError):
+        for entry in read_entry_points(data, where="x.whl"):
+            assert entry.name not in (".", "..")
+            assert "/" not in entry.name
+            compile(entry.script(Path("/bin/python")), "script", "exec")
 
 
 def test_no_mutated_wheel_causes_anything_but_a_refusal_or_the_same_tree(tmp_path: Path) -> None:

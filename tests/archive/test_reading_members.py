@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from miniuv.archive import zip_file
-from miniuv.archive.zip_file import checked_files, open_zip, read_whole
+from miniuv.archive.zip_file import checked_files, open_zip, read_parts, read_whole
 from miniuv.errors import ArchiveError
 
 _NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\\:\0"), min_size=1, max_size=12).filter(
@@ -49,7 +49,16 @@ def _archive(path: Path, members: dict[str, bytes], method: int, *, streamed: bo
 def _read(path: Path) -> dict[str, bytes]:
     with open_zip(path, where=path.name) as archive:
         checked_files(archive, where=path.name)
-        return {info.filename: read_whole(archive, info) for info in archive.infolist()}
+        whole = {info.filename: read_whole(archive, info) for info in archive.infolist()}
+        assert {info.filename: b"".join(read_parts(archive, info)) for info in archive.infolist()} == whole
+        return whole
+
+
+def _both_refuse(path: Path, match: str) -> None:
+    """Neither way of reading relies on what was checked before."""
+    for read in (read_whole, lambda archive, info: list(read_parts(archive, info))):
+        with pytest.raises(ArchiveError, match=match), open_zip(path, where=path.name) as archive:
+            read(archive, archive.infolist()[0])
 
 
 @_ONE_FOLDER
@@ -65,7 +74,7 @@ def test_every_member_is_what_was_written(
 
 def test_an_extra_field_that_only_the_member_has_is_passed_over(tmp_path: Path) -> None:
     info = zipfile.ZipInfo("one")
-    info.extra = struct.pack("<HH60s", 0x7075, 60, b"x")
+    info.extra = struct.pack("<HH60s", 0x5455, 60, b"x")
     path = tmp_path / "some.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(info, b"content")
@@ -74,12 +83,19 @@ def test_an_extra_field_that_only_the_member_has_is_passed_over(tmp_path: Path) 
     assert _read(path) == {"one": b"content"}
 
 
-def test_a_member_too_large_for_memory_is_left_to_zipfile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = _archive(tmp_path / "some.zip", {"one": b"x" * 100}, zipfile.ZIP_DEFLATED)
-    monkeypatch.setattr(zip_file, "WHOLE_BYTES", 99)
-    monkeypatch.setattr("os.pread", None)
+@_ONE_FOLDER
+@given(members=_MEMBERS, method=_METHODS, streamed=st.booleans(), step=st.integers(1, 6000))
+def test_a_member_in_parts_is_what_it_is_as_a_whole(
+    tmp_path: Path, members: dict[str, bytes], method: int, *, streamed: bool, step: int
+) -> None:
+    path = _archive(tmp_path / "some.zip", members, method, streamed=streamed)
 
-    assert _read(path) == {"one": b"x" * 100}
+    with pytest.MonkeyPatch.context() as patch, open_zip(path, where="some.zip") as archive:
+        patch.setattr(zip_file, "COPY_CHUNK", step)
+        parts = {info.filename: list(read_parts(archive, info)) for info in archive.infolist()}
+
+    assert {name: b"".join(content) for name, content in parts.items()} == members
+    assert all(len(part) <= step for content in parts.values() for part in content)
 
 
 @_ONE_FOLDER
@@ -112,24 +128,30 @@ def _directory_says(path: Path, old: bytes, new: bytes) -> Path:
 def test_a_member_under_another_name_than_in_the_directory_is_refused(tmp_path: Path) -> None:
     path = _directory_says(_archive(tmp_path / "some.zip", {"one": b"x"}, zipfile.ZIP_STORED), b"one", b"two")
 
-    with pytest.raises(ArchiveError, match="another name"):
-        _read(path)
+    _both_refuse(path, "another name")
 
 
 def test_a_member_that_unpacks_to_more_than_announced_is_not_unpacked_whole(tmp_path: Path) -> None:
     path = _archive(tmp_path / "some.zip", {"one": bytes(50_000)}, zipfile.ZIP_DEFLATED)
     _directory_says(path, struct.pack("<L", 50_000), struct.pack("<L", 10))
 
-    with pytest.raises(ArchiveError):
-        _read(path)
+    _both_refuse(path, "Bad size|CRC-32")
 
 
 def test_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
     path = _archive(tmp_path / "some.zip", {"one": b"content"}, zipfile.ZIP_STORED)
     _directory_says(path, struct.pack("<L", zlib.crc32(b"content")), struct.pack("<L", 1))
 
-    with pytest.raises(ArchiveError, match="CRC-32"):
-        _read(path)
+    _both_refuse(path, "CRC-32")
+
+
+def test_bytes_behind_the_compressed_content_are_refused(tmp_path: Path) -> None:
+    path = _archive(tmp_path / "some.zip", {"one": b"content"}, zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(path) as archive:
+        packed = archive.infolist()[0].compress_size
+    _directory_says(path, struct.pack("<LL", packed, 7), struct.pack("<LL", packed + 3, 7))
+
+    _both_refuse(path, "Bad size|bytes behind")
 
 
 def test_members_that_share_bytes_are_refused(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from miniuv.archive.wheel import load_unpacked, read_wheel_metadata, unpack_wheel
+from miniuv.cache.records import with_checksum
 from miniuv.errors import ArchiveError, CacheError
 from miniuv.models.source import Sha256
 from miniuv.models.wheel import UnpackedWheel
 from tests.support.archives import record_hash, wheel_members, write_wheel
+from tests.support.manifests import edit_manifest
 
 DIGEST = Sha256("0" * 64)
 
@@ -44,15 +46,15 @@ def test_an_entry_reads_back_equal(tmp_path: Path) -> None:
 @pytest.mark.parametrize("junk", [b"", b"{}", b"\xff\x00", b'{"format": 99}', b"[1, 2]"])
 def test_an_entry_with_a_junk_manifest_is_no_entry(tmp_path: Path, junk: bytes) -> None:
     unpack(write_wheel(tmp_path), tmp_path / "entry")
-    (tmp_path / "entry" / "MANIFEST").write_bytes(junk)
-    assert load_unpacked(tmp_path / "entry") is None
+    for content in (junk, with_checksum(junk)):
+        (tmp_path / "entry" / "MANIFEST").write_bytes(content)
+        assert load_unpacked(tmp_path / "entry") is None
 
 
 @pytest.mark.parametrize("path", ["../thing.py", "/etc/thing.py", "a//b", "a/../../b"])
 def test_a_manifest_with_an_unsafe_path_is_no_entry(tmp_path: Path, path: str) -> None:
     unpack(write_wheel(tmp_path), tmp_path / "entry")
-    manifest = tmp_path / "entry" / "MANIFEST"
-    manifest.write_bytes(manifest.read_bytes().replace(b'"thing.py"', f'"{path}"'.encode()))
+    edit_manifest(tmp_path / "entry", lambda text: text.replace(b'"thing.py"', f'"{path}"'.encode()))
     assert load_unpacked(tmp_path / "entry") is None
 
 
@@ -114,6 +116,15 @@ def test_folders_listed_in_the_zip_and_vendored_dist_infos_do_no_harm(tmp_path: 
 
 def test_signatures_need_no_line_in_the_record(tmp_path: Path) -> None:
     unpack(write_wheel(tmp_path, extra=[("thing-1.0.dist-info/RECORD.jws", b"{}")]), tmp_path / "entry")
+
+
+def test_a_record_may_name_itself_by_the_path_that_it_was_built_at(tmp_path: Path) -> None:
+    itself = b"thing-1.0.dist-info/RECORD,,"
+    unpack(write_wheel(tmp_path, record=lambda text: text.replace(itself, b"/tmp/x/" + itself)), tmp_path / "entry")
+
+
+def test_a_format_from_before_the_first_one_is_read(tmp_path: Path) -> None:
+    unpack(write_wheel(tmp_path, wheel_members(wheel=b"Wheel-Version: 0.1\n")), tmp_path / "entry")
 
 
 def test_entry_points_of_every_honest_form_pass(tmp_path: Path) -> None:

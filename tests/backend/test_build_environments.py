@@ -44,7 +44,6 @@ def wheel(tmp_path: Path, interpreter: Interpreter) -> UnpackedWheel:
         "tool.pth": "import sys; sys.tool_was_here = True\n",
         "tool-1.0.data/scripts/by-hand": "#!python\nprint('by hand')\n",
         "tool-1.0.data/data/share/tool.txt": "shared",
-        "tool-1.0.data/data/bin/python": "a stand-in",
         "tool-1.0.data/platlib/tool_native.py": "",
         "tool-1.0.data/headers/tool.h": "",
     }

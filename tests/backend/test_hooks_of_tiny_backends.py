@@ -56,7 +56,7 @@ def test_the_metadata_hook_is_preferred_and_its_folder_is_given_to_the_build(pre
         import os
         os.mkdir(f"{metadata_directory}/{INFO}")
         with open(f"{metadata_directory}/{INFO}/METADATA", "w") as file:
-            file.write(METADATA.replace("1.0", "1.5", 1).replace("2.1", "2.2"))
+            file.write(METADATA.replace("2.1", "2.2"))
         return INFO
 
     build_tiny = build_wheel
@@ -69,6 +69,53 @@ def test_the_metadata_hook_is_preferred_and_its_folder_is_given_to_the_build(pre
     assert ready.metadata().requires_dist == ("other>=2",)
     ready.build(tmp_path)
     assert Path((folder / "given").read_text().strip()).name == "tiny-1.0.dist-info"
+
+
+@pytest.mark.parametrize("change", ['.replace("1.0", "1.5")', '.replace("tiny", "other")'], ids=["version", "name"])
+def test_a_wheel_of_another_name_or_version_than_was_prepared_is_refused(
+    prepare: Prepare, tmp_path: Path, change: str
+) -> None:
+    hooks = f"""
+    def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
+        import os
+        os.mkdir(f"{{metadata_directory}}/{{INFO}}")
+        with open(f"{{metadata_directory}}/{{INFO}}/METADATA", "w") as file:
+            file.write(METADATA{change})
+        return INFO
+    """
+    with prepare(make_tiny_project(tmp_path / "tiny", hooks)) as ready:
+        ready.metadata()
+        error = refused(lambda: ready.build(tmp_path))
+    assert "built `tiny-1.0-py3-none-any.whl`, and prepared the metadata of" in error.message
+    assert not list(tmp_path.glob("*.whl"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_fine"),
+    [
+        pytest.param("/nowhere/src", False, id="B9 missing"),
+        pytest.param("# a comment\\n\\n/nowhere/src\\n/nowhere/lib\\n", False, id="B9 several missing"),
+        pytest.param("/nowhere/src\\n/\\n", True, id="one of them is there"),
+        pytest.param("import tiny\\n", True, id="a hook"),
+        pytest.param("# a comment\\n", True, id="no path"),
+        pytest.param("inside", True, id="relative to site-packages"),
+    ],
+)
+def test_an_editable_wheel_must_lead_to_a_folder_that_is_there(
+    prepare: Prepare, tmp_path: Path, lines: str, is_fine: bool
+) -> None:
+    hooks = f"""
+    def build_editable(wheel_directory, *_):
+        name = build_wheel(wheel_directory)
+        with zipfile.ZipFile(f"{{wheel_directory}}/{{name}}", "a") as archive:
+            archive.writestr("_tiny.pth", "{lines}")
+        return name
+    """
+    with prepare(make_tiny_project(tmp_path / "tiny", hooks), editable=True) as ready:
+        if is_fine:
+            ready.build(tmp_path)
+        else:
+            assert "leads to `/nowhere/src`, which is not there" in refused(lambda: ready.build(tmp_path)).message
 
 
 def test_config_settings_reach_the_hook(prepare: Prepare, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from miniuv.cache.layout import Layout
 from miniuv.cache.lock_keys import text_digest
+from miniuv.cache.records import pack_record, with_checksum
 from miniuv.cache.store import Store
 from miniuv.errors import CacheError
 from miniuv.reporter import Reporter
@@ -165,12 +166,13 @@ def test_an_action_may_name_a_path_that_is_no_unicode(store: Store) -> None:
         b"{",
         b"\xff\xfe",
         b"[]",
-        b'{"action": "other", "record": {"digest": "1"}}',
-        b'{"action": "action", "record": 1}',
-        b'{"record": {"digest": "1"}}',
-        b"[" * 100_000,
+        pack_record("other", {"digest": "1"}),
+        with_checksum(b'{"action": "action", "record": 1}'),
+        with_checksum(b'{"record": {"digest": "1"}}'),
+        with_checksum(b"[" * 100_000),
+        pack_record("action", {"digest": "1"}).replace(b'"1"', b'"3"'),
     ],
-    ids=["empty", "cut", "binary", "list", "of another action", "no mapping", "of no action", "deep"],
+    ids=["empty", "cut", "binary", "list", "of another action", "no mapping", "of no action", "deep", "edited"],
 )
 def test_a_record_that_makes_no_sense_is_a_miss_and_can_be_written_anew(store: Store, junk: bytes) -> None:
     path = Layout(root=store.root).record(text_digest("action"))

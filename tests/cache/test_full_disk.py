@@ -101,7 +101,7 @@ def test_an_entry_is_found_where_no_lease_can_be_made(store: Store, monkeypatch:
 
 def test_a_record_that_does_not_fit_any_more_is_no_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.write_record("a", {"digest": "1"})
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     store.write_record("a", {"digest": "2"})
     assert store.read_record("a") == {"digest": "1"}
     monkeypatch.undo()

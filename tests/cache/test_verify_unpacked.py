@@ -1,7 +1,6 @@
 """Unpacked wheels in the cache: looked at before they are used, read only where that is needed."""
 
 import hashlib
-import json
 import os
 import random
 from collections.abc import Iterator
@@ -15,11 +14,13 @@ from miniuv.archive.manifest import MANIFEST, load_unpacked
 from miniuv.cache.boot import boot_id
 from miniuv.cache.jobs import JobRunner
 from miniuv.cache.layout import Layout
+from miniuv.cache.records import with_checksum
 from miniuv.cache.store import Store
 from miniuv.models.source import Sha256
 from miniuv.models.wheel import UnpackedWheel
 from miniuv.reporter import Reporter
 from miniuv.sources.wheels import Wheels
+from tests.support.manifests import edit_manifest, set_boot
 from tests.support.processes import OtherProcess
 from tests.support.wheels import make_wheel
 
@@ -59,8 +60,7 @@ class Shelf:
         return {str(path.relative_to(tree)): path.read_bytes() for path in tree.rglob("*") if path.is_file()}
 
     def set_boot(self, boot: str) -> None:
-        manifest = json.loads((self.entry / MANIFEST).read_bytes())
-        (self.entry / MANIFEST).write_text(json.dumps({**manifest, "boot": boot}))
+        set_boot(self.entry, boot)
 
     def boot(self) -> str:
         wheel = load_unpacked(self.entry)
@@ -187,7 +187,7 @@ def test_nothing_is_left_behind_by_mending(shelf: Shelf) -> None:
 
 @pytest.mark.parametrize(
     "junk",
-    [b"", b"{}", b"\0" * 400, b"[" * 100_000, None],
+    [b"", with_checksum(b"{}"), b"\0" * 400, with_checksum(b"[" * 100_000), None],
     ids=["empty", "of no meaning", "zeros", "deep", "missing"],
 )
 def test_an_entry_whose_manifest_makes_no_sense_is_made_anew(shelf: Shelf, junk: bytes | None) -> None:
@@ -212,9 +212,7 @@ def test_an_entry_whose_manifest_makes_no_sense_is_made_anew(shelf: Shelf, junk:
     ids=["a zero byte", "out of the tree", "no digest"],
 )
 def test_a_manifest_that_was_edited_trips_nobody(shelf: Shelf, old: str, new: str) -> None:
-    text = (shelf.entry / MANIFEST).read_text()
-    assert old in text
-    (shelf.entry / MANIFEST).write_text(text.replace(old, new))
+    edit_manifest(shelf.entry, lambda text: text.replace(old.encode(), new.encode()))
     wheels = shelf.wheels()
     assert wheels.find(shelf.digest) is None
     wheels.verify([shelf.obtain(wheels)])

@@ -175,6 +175,7 @@ def test_a_git_that_is_too_old(world: World, tmp_path: Path) -> None:
 
 
 def test_an_unreachable_git_host(world: World) -> None:
+    world.environ["MINIUV_RETRIES"] = "0"
     refused(world, "one @ git+http://127.0.0.1:9/one.git", says="127.0.0.1:9")
 
 
@@ -276,6 +277,7 @@ def test_build_requirements_name_their_project_once(world: World) -> None:
 
 
 def test_a_secret_is_shown_nowhere(world: World) -> None:
+    world.environ["MINIUV_RETRIES"] = "0"
     said = world.miniuv("pip", "install", "-v", "one @ git+http://user:hunter2@127.0.0.1:9/one.git?token=hunter2")
     assert said.code == 1
     assert "hunter2" not in said.err + said.out

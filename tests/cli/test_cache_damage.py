@@ -1,6 +1,5 @@
 """What happens inside one environment stays there, and a cache that came back from a backup is as good as before."""
 
-import json
 import os
 import shutil
 import tarfile
@@ -16,6 +15,7 @@ from miniuv.archive.manifest import MANIFEST, load_unpacked
 from miniuv.cache.seal import SEAL
 from tests.support.commands import World
 from tests.support.git_repositories import GitRepository
+from tests.support.manifests import set_boot
 from tests.support.projects import project_files, write_files, write_project
 from tests.support.pythons import make_environment
 from tests.support.simple_index import SimpleIndex
@@ -144,7 +144,7 @@ def _restore(cache: Path, folder: Path, *, boot: str | None) -> None:
     """A backup with times in whole seconds, as old tar formats have them, put back; on another machine by ``boot``."""
     if boot is not None:
         for manifest in cache.glob(f"v1/unpacked/*/{MANIFEST}"):
-            manifest.write_text(json.dumps({**json.loads(manifest.read_bytes()), "boot": boot}))
+            set_boot(manifest.parent, boot)
         for seal in cache.glob(f"v1/*/*/{SEAL}"):
             seal.write_text("\n".join((boot, *seal.read_text().split("\n")[1:])))
         for mark in cache.glob("v1/git-databases/*/boot"):

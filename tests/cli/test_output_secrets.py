@@ -95,6 +95,7 @@ def test_of_a_git_address(world: World, shape: str) -> None:
         wrong = world.miniuv("pip", "install", "-vv", f"one @ {url}@nosuch")
         folder = world.miniuv("pip", "install", "-vv", f"one @ {url}#subdirectory=nosuch")
     assert wrong.code == folder.code == 1
+    world.environ["MINIUV_RETRIES"] = "0"
     gone = world.miniuv("pip", "install", "-vv", "--refresh", f"one @ {url}")
     frozen = world.miniuv("pip", "freeze")
     assert "one @ git+http://127.0.0.1:" in frozen.out

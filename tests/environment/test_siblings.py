@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from miniuv.cache.records import with_checksum, without_checksum
 from miniuv.cache.store import Store
 from miniuv.environment import probe
 from miniuv.environment.interpreters import Interpreters
@@ -124,7 +125,8 @@ def test_a_conda_environment_is_asked(tmp_path: Path, store: Store) -> None:
 def test_junk_in_the_record_is_asked_again(tmp_path: Path, store: Store, old: str) -> None:
     described(make(tmp_path / "one"), store)
     for record in (tmp_path / "cache").rglob("*.json"):
-        record.write_text(record.read_text().replace(f'\\"{old}\\"', '\\"something\\"'))
+        content = without_checksum(record.read_bytes()) or pytest.fail("a record without a checksum")
+        record.write_bytes(with_checksum(content.replace(rb"\"%s\"" % old.encode(), rb"\"something\"")))
 
     second, started = described(make(tmp_path / "two"), store)
 

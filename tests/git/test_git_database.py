@@ -119,9 +119,24 @@ def _damage() -> Iterator[Callable[[Path], None]]:
         shutil.rmtree(database)
         database.write_text("junk")
 
+    def a_missing_object(database: Path) -> None:
+        wanted = git("rev-list", "--objects", "--all", at=database).splitlines()
+        kept = [line.split()[0] for line in wanted if not line.endswith(" file2")]
+        (pack,) = database.glob("objects/pack/*.pack")
+        made = git(
+            "pack-objects", str(database / "objects" / "pack" / "pack"), at=database, stdin="\n".join(kept).encode()
+        )
+        for file in database.glob("objects/pack/*"):
+            if made not in file.name:
+                file.unlink()
+        assert not pack.exists()
+
+    def foreign_alternates(database: Path) -> None:
+        (database / "objects" / "info" / "alternates").write_text("/nowhere/objects\n\0junk\n")
+
     yield from (
         no_packs, truncated, flipped, no_references, empty_references, junk_references, no_config, no_head, stale_locks,
-        a_file,
+        a_file, a_missing_object, foreign_alternates,
     )  # fmt: skip
 
 
@@ -138,6 +153,21 @@ def test_a_broken_database_heals_itself(
             assert (room.checkout(repository.url, side) / "a").read_text() == "side"
     assert assert_works(tmp_path / "cache", repository, tmp_path / "copy") <= 2
     git("fsck", "--connectivity-only", at=database_of(tmp_path / "cache"))
+
+
+def test_an_empty_reference_is_nothing_that_anybody_believes(tmp_path: Path, repository: GitRepository) -> None:
+    database = fill(tmp_path / "cache", repository)
+    (database / "refs" / "miniuv").mkdir(parents=True)
+    (database / "refs" / "miniuv" / "head").touch()
+    assert assert_works(tmp_path / "cache", repository, tmp_path / "copy") == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_database_of_another_owner_is_made_anew(tmp_path: Path, repository: GitRepository) -> None:
+    database = fill(tmp_path / "cache", repository)
+    for path in (database, *database.rglob("*")):
+        os.chown(path, 12345, 12345)
+    assert assert_works(tmp_path / "cache", repository, tmp_path / "copy") <= 2
 
 
 def test_a_fetch_that_ends_between_any_two_renames_leaves_nothing_that_is_believed(

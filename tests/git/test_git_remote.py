@@ -1,5 +1,3 @@
-import base64
-
 import pytest
 
 from miniuv.errors import GitError
@@ -17,12 +15,12 @@ def test_spellings_of_one_repository_share_a_database() -> None:
     assert remote("ssh://git@host.example/o/r").key != remote("https://host.example/o/r").key
 
 
-def test_a_password_travels_in_a_setting_and_never_in_the_address() -> None:
+def test_a_password_travels_in_variables_and_never_in_the_address() -> None:
     it = remote("https://us%40er:s%2Fecret@host.example/o/r.git")
     assert it.address == "https://host.example/o/r.git"
-    header = it.settings["http.https://host.example/o/r.git.extraHeader"]
-    assert base64.b64decode(header.rpartition(" ")[2]) == b"us@er:s/ecret"
-    assert "cret" not in repr(it) + it.shown + it.identity + it.key
+    assert sorted(it.variables.values()) == ["s/ecret", "us@er"]
+    assert list(it.settings) == ["credential.helper", "credential.https://host.example.helper"]
+    assert "cret" not in repr(it) + it.shown + it.identity + it.key + str(it.settings)
 
 
 def test_the_user_of_ssh_stays() -> None:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from miniuv import noop
+from miniuv.cache.records import pack_record, unpack_record
 from miniuv.environment.interpreters import Interpreters
 from miniuv.models.installed import InstalledDistribution
 from miniuv.models.interpreter import Interpreter
@@ -213,18 +215,18 @@ def test_what_is_installed_is_part_of_the_question(asking: Asking) -> None:
     assert not asking.ask("alpha")[0]
 
 
-def records(world: World) -> Iterator[tuple[Path, dict[str, object]]]:
+def records(world: World) -> Iterator[tuple[Path, str, dict[str, Any]]]:
     for path in (Path(world.environ["MINIUV_CACHE_DIR"]) / "v1" / "index").glob("*.json"):
-        yield path, json.loads(path.read_text())
+        unpacked = unpack_record(path.read_bytes())
+        assert unpacked is not None
+        yield path, *unpacked
 
 
 def test_a_page_that_is_no_longer_fresh_is_asked_for(asking: Asking) -> None:
     asking.settled("alpha")
-    for path, kept in records(asking.world):
-        record = kept["record"]
-        assert isinstance(record, dict)
+    for path, action, record in records(asking.world):
         if "fetched" in record:
-            path.write_text(json.dumps({**kept, "record": {**record, "fetched": record["fetched"] - 601}}))
+            path.write_bytes(pack_record(action, {**record, "fetched": record["fetched"] - 601}))
 
     assert asking.ask("alpha")[0]
     assert not asking.ask("alpha")[0]
@@ -333,7 +335,7 @@ def test_no_secret_is_remembered(asking: Asking) -> None:
     for _ in range(2):
         asking.ask("alpha", "--index-url", secret)
 
-    assert [path for path, kept in records(asking.world) if "hunter2" in json.dumps(kept)] == []
+    assert [path for path, *kept in records(asking.world) if "hunter2" in json.dumps(kept)] == []
 
 
 def test_the_fast_exit_knows_the_folders_of_a_resolution_from_memory(asking: Asking) -> None:

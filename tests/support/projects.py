@@ -1,8 +1,11 @@
 """Little projects with a build backend of their own: real builds, no index, a few milliseconds."""
 
 import json
+import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from tests.support.archives import tar_member
 
 BACKEND = '''"""Builds what project.json says; writes a line for each build to $TINY_BUILD_LOG."""
 import json, os, zipfile
@@ -116,3 +119,12 @@ def write_files(folder: Path, files: Mapping[str, str]) -> Path:
 def write_project(folder: Path, name: str, version: str = "1.0", **facts: object) -> Path:
     """``project_files`` on disk, below ``folder/name``."""
     return write_files(folder / name, project_files(name, version, **facts))  # type: ignore[arg-type]
+
+
+def sdist_members(
+    name: str, version: str = "1.0", *, top: str | None = None, pkg_info: str = "", **facts: object
+) -> list[tuple[tarfile.TarInfo, bytes]]:
+    """The members of an honest sdist of ``project_files``; ``top`` is its folder where it is named otherwise."""
+    files = project_files(name, version, **facts)  # type: ignore[arg-type]
+    files |= {"PKG-INFO": pkg_info} if pkg_info else {}
+    return [tar_member(f"{top or f'{name}-{version}'}/{path}", text.encode()) for path, text in files.items()]
