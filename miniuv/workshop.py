@@ -41,7 +41,7 @@ from miniuv.sources.once import Once
 from miniuv.sources.reuse import Reuse, Wish
 from miniuv.sources.wheels import Wheels, unpacking
 from miniuv.values import dataclass, replace
-from miniuv.workers import Workers
+from miniuv.workers import COUNT, Workers
 
 _ATTEMPTS = 3
 
@@ -97,6 +97,7 @@ def open_session(
             "fetch": settings.concurrent_fetches,
             "download": settings.concurrent_downloads,
             "build": settings.concurrent_builds,
+            "unpack": COUNT + 1,  # one that is ready for each worker's end; more would keep others from helping
         }
         jobs = JobRunner(
             locks=store.locks,

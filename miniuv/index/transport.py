@@ -9,8 +9,9 @@ import socket
 import ssl
 import threading
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import httpx
 
@@ -19,6 +20,8 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _Place = tuple[str, str, int]
 """Scheme, host and port."""
+_Addresses = Sequence[tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]]
+"""What ``socket.getaddrinfo`` gives."""
 
 
 def proxies_of_environment() -> Mapping[str, str]:
@@ -39,6 +42,8 @@ class LeanTransport(httpx.BaseTransport):
         self._guard = threading.Lock()
         self._idle: dict[_Place, list[http.client.HTTPConnection]] = {}
         self._busy: set[http.client.HTTPConnection] = set()
+        self._asking: dict[tuple[str, int], threading.Lock] = {}
+        self._known: dict[tuple[str, int], _Addresses] = {}
         self._closed = False
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -123,15 +128,12 @@ class LeanTransport(httpx.BaseTransport):
 
     def _connected(self, request: httpx.Request, place: _Place) -> http.client.HTTPConnection:
         scheme, host, port = place
-        wait = self._connect_timeout
-        connection = (
-            http.client.HTTPSConnection(host, port, timeout=wait, context=self._context)
-            if scheme == "https"
-            else http.client.HTTPConnection(host, port, timeout=wait)
-        )
+        connection = http.client.HTTPConnection(host, port)
         try:
             with _translated(request, httpx.ConnectError, httpx.ConnectTimeout):
-                connection.connect()
+                connection.sock = self._dial(host, port)
+                if scheme == "https":
+                    connection.sock = self._context.wrap_socket(connection.sock, server_hostname=host)
                 connection.sock.settimeout(self._timeout)
         except BaseException:
             connection.close()
@@ -142,6 +144,36 @@ class LeanTransport(httpx.BaseTransport):
                 raise RuntimeError("the client was closed")
             self._busy.add(connection)
         return connection
+
+    def _dial(self, host: str, port: int) -> socket.socket:
+        """Connect to the first address of ``host`` that answers; raises ``OSError``."""
+        failure: OSError | None = None
+        for family, kind, protocol, _, address in self._addresses(host, port):
+            dialled = socket.socket(family, kind, protocol)
+            try:
+                dialled.settimeout(self._connect_timeout)
+                dialled.connect(address)
+                dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return dialled
+            except OSError as error:
+                dialled.close()
+                failure = error
+            except BaseException:
+                dialled.close()
+                raise
+        with self._guard:
+            self._known.pop((host, port), None)  # they may be others by the next try
+        raise failure or OSError(f"`{host}` has no address")
+
+    def _addresses(self, host: str, port: int) -> _Addresses:
+        """Ask for the addresses of ``host`` once: of many questions at a time name servers drop some for seconds."""
+        with self._guard:
+            asking = self._asking.setdefault((host, port), threading.Lock())
+        with asking:
+            found = self._known.get((host, port))
+            if found is None:
+                found = self._known[host, port] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            return found
 
 
 class _Body(httpx.SyncByteStream):

@@ -98,7 +98,7 @@ class Wheels:
                 kind="unpack",
                 subject=digest,
                 title=f"{filename} (unpack)",
-                permit="free",
+                permit="unpack",
                 lookup=lambda: self.find(digest),
                 run=lambda: self._unpack(wheel, filename=filename, digest=digest),
             )

@@ -180,6 +180,44 @@ def test_nobody_there_is_an_error_of_httpx() -> None:
         http.get(f"http://127.0.0.1:{port}")
 
 
+@pytest.fixture
+def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The hosts whose addresses were asked for."""
+    asked: list[str] = []
+    look_up = socket.getaddrinfo
+
+    def noted(host: str, port: int, **options: int) -> object:
+        asked.append(host)
+        return look_up(host, port, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", noted)
+    return asked
+
+
+def test_a_host_is_looked_up_once_for_all_connections(
+    serve: Callable[[Answering], Server], looked_up: list[str]
+) -> None:
+    def once(connection: socket.socket, _number: int) -> None:
+        request(connection)
+        connection.sendall(OK)
+
+    server = serve(once)
+    with client() as http, ThreadPoolExecutor(8) as pool:
+        list(pool.map(http.get, [server.url] * 8))
+        assert server.accepted > 1
+    assert looked_up == ["127.0.0.1"]
+
+
+def test_a_host_that_cannot_be_reached_is_looked_up_again(looked_up: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    with client() as http:
+        for _ in range(2):
+            with pytest.raises(httpx.ConnectError):
+                http.get(f"http://127.0.0.1:{port}")
+    assert looked_up == ["127.0.0.1"] * 2
+
+
 def test_no_more_connections_are_open_than_allowed(serve: Callable[[Answering], Server]) -> None:
     server = serve(always(OK))
     with client(limit=2) as http, ThreadPoolExecutor(12) as pool:

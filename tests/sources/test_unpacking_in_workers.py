@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from miniuv.workers import COUNT
 from tests.support.commands import World
-from tests.support.processes import OtherProcess
+from tests.support.processes import OtherProcess, read_lock_log
 from tests.support.simple_index import SimpleIndex
 from tests.support.wheels import make_wheel
 
@@ -82,3 +83,23 @@ def test_a_short_wheel_of_an_index_is_fetched_once_and_not_unpacked_before_it_is
         world.install("one")
         assert world.installed() == {"one": "2.0"}
         assert server.paths("/files/") == ["/files/one-2.0-py3-none-any.whl"]
+
+
+def test_no_more_wheels_are_locked_than_the_workers_can_take(tmp_path: Path) -> None:
+    world = World.make(tmp_path)
+    names = [f"wheel{number}" for number in range(16)]
+    for name in names:
+        make_wheel(world.folder / "wheels", name, "1.0", {f"{name}/{part}.py": "x = 1\n" * 2000 for part in range(60)})
+    log = tmp_path / "locks.log"
+    with world.start(
+        "pip", "install", "--find-links", "wheels", *names, environ={"MINIUV_LOCK_LOG": str(log)}
+    ) as command:
+        _, said = command.communicate()
+    assert command.returncode == 0, said
+
+    held, most = 0, 0
+    for event in read_lock_log(log):
+        if str(event.get("name", "")).startswith("unpack/"):
+            held += {"acquire": 1, "release": -1}.get(str(event["event"]), 0)
+            most = max(most, held)
+    assert 0 < most <= COUNT + 1
