@@ -60,9 +60,7 @@ def _problem(name: str) -> str | None:
 class MemberNames:
     """The names of one archive so far: each file once, also where case or accents are folded, none below another."""
 
-    where: str
-    rules: Rules | None = None
-    """Those of a wheel, of which some may be waived."""
+    rules: Rules
     _files: dict[str, str] = field(default_factory=dict)
     _folders: dict[str, str] = field(default_factory=dict)
 
@@ -97,22 +95,20 @@ class MemberNames:
 
     def _other_key(self, name: str, other: str, problem: str) -> str:
         """Refuse ``name`` beside ``other``, or, where that may be so, give a key under which nothing is folded."""
-        if other != name and self.rules is not None:
+        if other != name and self.rules.waivable:
             self.rules.broken("case", f"member {shown(name)} differs only in case or accents from {shown(other)}")
             if (exact := f"/{name}") not in self._files and exact not in self._folders:
                 return exact
         elif other != name and problem == "is there twice":
             problem = f"differs only in case or accents from {shown(other)}"
-        raise ArchiveError(f"member {shown(name)} {problem}", where=self.where)
+        raise self.rules.refuse(f"member {shown(name)} {problem}")
 
 
 @dataclass(kw_only=True, slots=True)
 class SizeBudget:
     """How much an archive may unpack to."""
 
-    where: str
-    rules: Rules | None = None
-    """Those of a wheel, of which some may be waived."""
+    rules: Rules
     entries: int = 0
     total: int = 0
     packed: int = 0
@@ -123,21 +119,17 @@ class SizeBudget:
         self.total += size
         self.packed += packed or 0
         if self.entries > MAX_ENTRIES:
-            self._exceeded(f"holds more than {MAX_ENTRIES} members")
+            self.rules.broken("size", f"holds more than {MAX_ENTRIES} members")
         if size < 0 or self.total > MAX_TOTAL_BYTES:
-            self._exceeded(f"unpacks to more than {MAX_TOTAL_BYTES // 2**30} GiB at member {shown(name)}")
+            self.rules.broken("size", f"unpacks to more than {MAX_TOTAL_BYTES // 2**30} GiB at member {shown(name)}")
         if packed is not None and size > SUSPICIOUS_BYTES and size > SUSPICIOUS_RATIO * max(packed, 1):
-            self._exceeded(f"member {shown(name)} is {packed} bytes that unpack to {size}: a decompression bomb")
+            problem = f"member {shown(name)} is {packed} bytes that unpack to {size}: a decompression bomb"
+            self.rules.broken("size", problem)
 
     def conclude(self) -> None:
         """Judge the whole of an archive whose members all have a packed size."""
         if self.total > SUSPICIOUS_BYTES and self.total > SUSPICIOUS_RATIO * self.packed:
-            self._exceeded(f"is {self.packed} bytes that unpack to {self.total}: a decompression bomb")
-
-    def _exceeded(self, problem: str) -> None:
-        if self.rules is None:
-            raise ArchiveError(problem, where=self.where)
-        self.rules.broken("size", problem)
+            self.rules.broken("size", f"is {self.packed} bytes that unpack to {self.total}: a decompression bomb")
 
 
 def _folded(name: str) -> str:

@@ -15,6 +15,7 @@ from zipfile import ZipInfo
 
 from miniuv.archive.links import check_links
 from miniuv.archive.member import COPY_CHUNK, MAX_PATH_BYTES, MemberNames, SizeBudget, check_member_path, shown
+from miniuv.archive.rules import Rules
 from miniuv.archive.stream import Format, detect_format
 from miniuv.archive.tar_file import TarMembers, open_tar
 from miniuv.archive.zip_file import checked_files, is_executable, is_link, open_zip
@@ -83,7 +84,8 @@ def _unpack_zip(path: Path, destination: Path, where: str) -> list[str]:
 
 
 def _unpack_tar(path: Path, kind: Format, destination: Path, where: str) -> list[str]:
-    names, budget = MemberNames(where=where), SizeBudget(where=where)
+    rules = Rules(where=where, waivable=False)
+    names, budget = MemberNames(rules=rules), SizeBudget(rules=rules)
     files: dict[str, int] = {}
     """Each with its size."""
     folders: list[str] = []

@@ -62,7 +62,8 @@ def checked_files(archive: ZipFile, *, where: str, links: bool = False, rules: R
 
     Raises ``ArchiveError`` where the archive or a member breaks a rule.
     """
-    names, budget = MemberNames(where=where, rules=rules), SizeBudget(where=where, rules=rules)
+    rules = rules or Rules(where=where, allowed=_OF_SDISTS, waivable=False)
+    names, budget = MemberNames(rules=rules), SizeBudget(rules=rules)
     files = []
     for info in archive.infolist():
         budget.spend(info.filename, info.file_size, info.compress_size)
@@ -78,7 +79,7 @@ def checked_files(archive: ZipFile, *, where: str, links: bool = False, rules: R
             names.add_file(name)
             files.append(info)
     budget.conclude()
-    check_structure(archive, rules=rules or Rules(where=where, allowed=_OF_SDISTS, waivable=False))
+    check_structure(archive, rules=rules)
     return sorted(files, key=lambda info: info.filename)
 
 

@@ -9,6 +9,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import Version
 
 from miniuv.archive.member import shown
+from miniuv.archive.path_file import EXECUTED, path_lines
 from miniuv.archive.zip_file import open_zip
 from miniuv.errors import BackendError, ProjectError
 from miniuv.models.interpreter import Interpreter
@@ -72,10 +73,9 @@ def check_editable_paths(wheel: Path, title: str) -> None:
     with open_zip(wheel, where=title) as archive:
         for info in archive.infolist():
             if info.filename.endswith(".pth") and info.file_size <= _PATH_FILE_BYTES:
-                # `site` runs lines that import, and passes over comments and what is not there.
-                lines = archive.read(info).decode("utf-8", "surrogateescape").splitlines()
-                folders += [line.rstrip() for line in lines if line.strip() and not line.startswith("#")]
-    if folders and not any(line.startswith(("import ", "import\t")) or _exists(line) for line in folders):
+                folders += path_lines(archive.read(info))
+    # `site` passes over what is not there.
+    if folders and not any(line.startswith(EXECUTED) or _exists(line) for line in folders):
         raise BackendError(
             f"the editable wheel leads to {shown(folders[0])}, which is not there",
             where=title,

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from miniuv.archive.intact import DamagedWheelError
 from miniuv.backend.placement import place_wheel, site_packages
@@ -33,14 +33,11 @@ class _Model:
     root: Path
     wheels: Sequence[UnpackedWheel]
 
-    def copy_bytecode(
-        self, wheels: Sequence[UnpackedWheel], root: Path, *, modules: PurePosixPath, cache_tag: str
-    ) -> None:
+    def copy_bytecode(self, wheels: Sequence[UnpackedWheel], root: Path, interpreter: Interpreter) -> None:
         """Take what was compiled of the modules that are the same in another environment, which is made at ``root``."""
         ours, theirs = _sources(self.wheels), _sources(wheels)
         for path in sorted(path for path in theirs if ours.get(path) == theirs[path]):
-            folder, _, name = path.rpartition("/")
-            compiled = PurePosixPath(modules, folder, "__pycache__", f"{name.removesuffix('.py')}.{cache_tag}.pyc")
+            compiled = site_packages(interpreter) / interpreter.compiled_path(path)
             with contextlib.suppress(FileNotFoundError):
                 data = (self.root / compiled).read_bytes()
                 place = root / compiled
@@ -119,7 +116,7 @@ class BuildEnvironments:
                 # Last, so that no wheel can stand in for the interpreter.
                 _make_skeleton(root, interpreter)
                 if model is not None:
-                    model.copy_bytecode(wheels, root, modules=modules, cache_tag=interpreter.cache_tag)
+                    model.copy_bytecode(wheels, root, interpreter)
             except DamagedWheelError as error:
                 self._store.discard("unpacked", error.wheel.digest)
                 raise

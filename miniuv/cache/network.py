@@ -37,12 +37,17 @@ def is_remote(device: int) -> bool:
     """Whether ``device`` is a file system over a network; as far as anybody can tell, where there is no ``/proc``."""
     if os.major(device):
         return False  # a disk of this machine
+    kind = kind_of(device)
+    return kind in _REMOTE or kind.partition(".")[0] in ("fuse", "fuseblk")
+
+
+def kind_of(device: int) -> str:
+    """The kind of the file system ``device``, such as ``ext4``; empty where that cannot be told."""
     try:
         mounts = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
-        return False
-    kind = kinds(mounts).get(f"{os.major(device)}:{os.minor(device)}", "")
-    return kind in _REMOTE or kind.partition(".")[0] in ("fuse", "fuseblk")
+        return ""
+    return kinds(mounts).get(f"{os.major(device)}:{os.minor(device)}", "")
 
 
 def kinds(mounts: str) -> dict[str, str]:

@@ -20,7 +20,6 @@ from miniuv.settings import Settings
 
 _LITTLE = 100 * 2**20
 """Bytes that are soon used up by one installation."""
-_MOUNTS = Path("/proc/self/mountinfo")
 
 
 def look_at_cache(settings: Settings, *, origin: str, runner: Runner) -> Iterator[Finding]:
@@ -47,24 +46,16 @@ def look_at_cache(settings: Settings, *, origin: str, runner: Runner) -> Iterato
 def _of_file_system(folder: Path) -> Iterator[Finding]:
     existing = next(each for each in (folder, *folder.parents) if each.exists())
     free = shutil.disk_usage(existing).free
-    kind = _kind(existing)
+    device = existing.stat().st_dev
+    kind = network.kind_of(device) or "of an unknown kind"
     yield Finding(text=f"its file system is {kind}, with {size(free)} free")
     if free < _LITTLE:
         yield wrong(f"only {size(free)} are free there", "make room; `miniuv cache prune` removes what is not used")
     facts = os.statvfs(existing)
     if facts.f_files and not facts.f_favail:
         yield wrong("no more files can be made there (no inodes are free)", "`miniuv cache prune`, or remove others")
-    if network.is_remote(existing.stat().st_dev):
+    if network.is_remote(device):
         yield note("it is reached over a network: that is slow", "name a folder on a local disk with `--cache-dir`")
-
-
-def _kind(folder: Path) -> str:
-    device = folder.stat().st_dev
-    try:
-        known = network.kinds(_MOUNTS.read_text(encoding="utf-8", errors="surrogateescape"))
-    except OSError:
-        known = {}
-    return known.get(f"{os.major(device)}:{os.minor(device)}", "of an unknown kind")
 
 
 def _of_locks(layout: Layout, runner: Runner) -> Iterator[Finding]:

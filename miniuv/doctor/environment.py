@@ -4,7 +4,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from miniuv.cache.lock_keys import ENVIRONMENT_LOCKS
@@ -182,7 +182,7 @@ def _of_remains(interpreter: Interpreter) -> Iterator[Finding]:
         if site.is_dir():
             remains += [str(site / name) for name in sorted(os.listdir(site)) if _is_remnant(name)]
     if remains:
-        listed = " ".join(f"`{path}`" for path in _some(remains))
+        listed = " ".join(f"`{path}`" for path in remains[:_SHOWN])
         yield wrong(
             f"pip was killed, and has left what it moved aside: {listed}{_more(len(remains), _SHOWN)}",
             "remove these; what is installed does not need them",
@@ -192,10 +192,6 @@ def _of_remains(interpreter: Interpreter) -> Iterator[Finding]:
 def _is_remnant(name: str) -> bool:
     # `installed_distributions` tells of those that look like a distribution.
     return name.startswith("~") and not name.endswith((".dist-info", ".egg-info", ".egg-link"))
-
-
-def _some(paths: Sequence[str]) -> Sequence[str]:
-    return paths[:_SHOWN]
 
 
 def _more(count: int, shown: int = 1) -> str:

@@ -17,7 +17,7 @@ from miniuv.cache.boot import DURABLE, boot_id, may_be_torn
 from miniuv.cache.store import Store
 from miniuv.cache.trouble import is_out_of_space
 from miniuv.errors import CacheError
-from miniuv.install.compile import NOT_TRIED, Module, compile_modules, compiled_path
+from miniuv.install.compile import NOT_TRIED, Module, compile_modules
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.source import Sha256
 from miniuv.models.wheel import UnpackedWheel, WheelFile
@@ -55,7 +55,7 @@ class Bytecode:
         return {
             source: f"{entry.root}/{path}"
             for key, entry in found.items()
-            for source, path in _pairs(wanted[key], entry, self._interpreter.cache_tag)
+            for source, path in _pairs(wanted[key], entry, self._interpreter)
         }
 
     def _find(self, key: str) -> UnpackedWheel | None:
@@ -75,7 +75,6 @@ class Bytecode:
         return entry
 
     def _compile(self, missing: dict[str, UnpackedWheel]) -> None:
-        tag = self._interpreter.cache_tag
         with self._store.staging("compile") as staged:
             modules = [
                 Module(source=f"{wheel.root}/{file.path}", final=file.path, place=f"{staged}/{key}/{TREE}/{file.path}")
@@ -88,10 +87,9 @@ class Bytecode:
                 if any(reason.startswith(NOT_TRIED) for reason in reasons):
                     continue
                 entry = staged / key
-                (entry / TREE / wheel.dist_info).mkdir(
-                    parents=True, exist_ok=True
-                )  # tells people whose modules these are
-                paths = (compiled_path(file.path, tag) for file in _modules(wheel))
+                # Tells people whose modules these are.
+                (entry / TREE / wheel.dist_info).mkdir(parents=True, exist_ok=True)
+                paths = (self._interpreter.compiled_path(file.path) for file in _modules(wheel))
                 files = tuple(_rows(entry / TREE, sorted(paths)))
                 write_manifest(replace(wheel, root=entry / TREE, files=files, boot=boot_id()), entry)
                 self._store.publish(entry, "bytecode", key)
@@ -113,10 +111,10 @@ def _modules(wheel: UnpackedWheel) -> Sequence[WheelFile]:
     return [file for file in wheel.files if file.path.endswith(".py") and not file.path.startswith(data)]
 
 
-def _pairs(wheel: UnpackedWheel, entry: UnpackedWheel, tag: str) -> Iterator[tuple[str, str]]:
+def _pairs(wheel: UnpackedWheel, entry: UnpackedWheel, interpreter: Interpreter) -> Iterator[tuple[str, str]]:
     compiled = {file.path for file in entry.files}
     for file in _modules(wheel):
-        if (path := compiled_path(file.path, tag)) in compiled:
+        if (path := interpreter.compiled_path(file.path)) in compiled:
             yield f"{wheel.root}/{file.path}", path
 
 

@@ -30,12 +30,6 @@ class Module:
     """Where it would lie for its ``.pyc`` to come beside it, where that is not ``source``."""
 
 
-def compiled_path(module: str, cache_tag: str) -> str:
-    """The ``.pyc`` that belongs to the path of a module."""
-    folder, slash, name = module.rpartition("/")
-    return f"{folder}{slash}__pycache__/{name.removesuffix('.py')}.{cache_tag}.pyc"
-
-
 def compile_bytecode(
     interpreter: Interpreter,
     modules: Sequence[Module],
@@ -80,8 +74,7 @@ def compile_modules(
 
 
 def _compile_share(interpreter: Interpreter, share: Sequence[Module], runner: Runner) -> dict[str, str]:
-    tag = interpreter.cache_tag
-    work = [[each.source, compiled_path(each.place or each.source, tag), each.final] for each in share]
+    work = [[each.source, interpreter.compiled_path(each.place or each.source), each.final] for each in share]
     # -I -S: neither the user's variables nor the environment's .pth files have a say in this.
     argv = [str(interpreter.executable), "-I", "-S", str(_SCRIPT)]
     try:

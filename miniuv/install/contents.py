@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from miniuv.archive.dist_info import header
+from miniuv.archive.path_file import EXECUTED
 from miniuv.archive.scripts import read_entry_points, with_shebang
 from miniuv.errors import InstallError
 from miniuv.install.layout import Layout
@@ -20,6 +21,7 @@ INSTALLER = "miniuv"
 
 # Ours to write, whatever the wheel ships under these names; signatures would be of another RECORD.
 _REPLACED = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"})
+_EXECUTED = tuple(begin.encode() for begin in EXECUTED)
 _SHELLS = ("", ".bat", ".csh", ".fish", ".nu", ".ps1", ".xsh")
 _ACTIVATORS = (*(f"{word}{shell}" for word in ("activate", "deactivate") for shell in _SHELLS), "activate_this.py")
 
@@ -147,7 +149,7 @@ def _runs_code(path: str, new: NewFile, layout: Layout) -> bool:
     if path.rpartition("/")[0] not in layout.libraries or new.source is None:
         return False
     with open(new.source, "rb") as stream:
-        return any(line.startswith((b"import ", b"import\t")) for line in stream)
+        return any(line.startswith(_EXECUTED) for line in stream)
 
 
 def _payload(file: WheelFile, *, inside: "_Inside", library: str, interpreter: Interpreter) -> NewFile | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from miniuv.archive.intact import check_intact
 from miniuv.install.bytecode import Bytecode
-from miniuv.install.compile import Module, compile_bytecode, compiled_path
+from miniuv.install.compile import Module, compile_bytecode
 from miniuv.install.conflicts import Overlap, choose_files
 from miniuv.install.contents import NewDistribution, NewFile, wheel_contents
 from miniuv.install.failures import translated
@@ -117,4 +117,4 @@ def _modules(files: Sequence[NewFile], staging: Staging) -> list[NewFile]:
 
 
 def _compiled(module: str, interpreter: Interpreter, *, source: str | None = None) -> NewFile:
-    return NewFile(target=compiled_path(module, interpreter.cache_tag), source=source, sha256="", size=0)
+    return NewFile(target=interpreter.compiled_path(module), source=source, sha256="", size=0)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from miniuv.archive.intact import hash_file
 from miniuv.errors import InstallError
-from miniuv.install.compile import compiled_path
 from miniuv.install.contents import NewDistribution, wheel_contents
 from miniuv.install.layout import Layout
 from miniuv.models.interpreter import Interpreter
@@ -28,12 +27,11 @@ def changed_only(
     if options.reinstall:
         return plan, tuple(prepared)
     layout = Layout.of(interpreter)
-    tag = interpreter.cache_tag if options.compile_bytecode else None
     same = {
         one.planned.candidate.name
         for one in prepared
         if one.planned.candidate.name not in options.reinstall_packages
-        and _is_installed(one, layout=layout, interpreter=interpreter, compiled=tag)
+        and _is_installed(one, layout=layout, interpreter=interpreter, compiled=options.compile_bytecode)
     }
     if not same:
         return plan, tuple(prepared)
@@ -48,7 +46,7 @@ def changed_only(
     )
 
 
-def _is_installed(one: PreparedWheel, *, layout: Layout, interpreter: Interpreter, compiled: str | None) -> bool:
+def _is_installed(one: PreparedWheel, *, layout: Layout, interpreter: Interpreter, compiled: bool) -> bool:
     if not isinstance(one.planned.candidate.source, DirectorySource) or len(one.planned.replaces) != 1:
         return False
     (installed,) = one.planned.replaces
@@ -62,12 +60,12 @@ def _is_installed(one: PreparedWheel, *, layout: Layout, interpreter: Interprete
             recorded = set(stream.read().splitlines())
         bytecode = {line for line in recorded if line.endswith(b".pyc,,")}
         wanted = set(new.record({}).data.splitlines())
-        return wanted == recorded - bytecode and _are_there(new, layout, compiled)
+        return wanted == recorded - bytecode and _are_there(new, layout, interpreter if compiled else None)
     except (OSError, InstallError):
         return False
 
 
-def _are_there(new: NewDistribution, layout: Layout, compiled: str | None) -> bool:
+def _are_there(new: NewDistribution, layout: Layout, compiled_by: Interpreter | None) -> bool:
     libraries = tuple(f"{library}/" for library in layout.libraries)
     for file in new.files:
         facts = os.lstat(file.target)
@@ -76,6 +74,6 @@ def _are_there(new: NewDistribution, layout: Layout, compiled: str | None) -> bo
         is_as_linked = file.source is not None and facts.st_mtime_ns == os.stat(file.source).st_mtime_ns
         if file.sha256 and not is_as_linked and hash_file(file.target) != file.sha256:
             return False
-        if compiled and file.target.endswith(".py") and file.target.startswith(libraries):
-            os.lstat(compiled_path(file.target, compiled))
+        if compiled_by and file.target.endswith(".py") and file.target.startswith(libraries):
+            os.lstat(compiled_by.compiled_path(file.target))
     return True

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from miniuv.archive.path_file import EXECUTED, path_lines
 from miniuv.install.layout import Layout, RealPlaces
 from miniuv.install.moves import is_compiled
 from miniuv.install.record import RecordedFile, read_record, record_hash, recorded_files, whole_path
@@ -182,12 +183,12 @@ def _of_project(distribution: InstalledDistribution) -> Iterator[Difference]:
 def _of_path_file(path: str) -> Iterator[Difference]:
     """Look where the lines of a ``.pth`` file lead; those that Python would execute are left alone."""
     try:
-        text = Path(path).read_bytes().decode("utf-8", "surrogateescape")
+        lines = path_lines(Path(path).read_bytes())
     except OSError as error:
         yield Difference(path=path, problem=f"cannot be read ({error.strerror})")
         return
-    for line in map(str.rstrip, text.splitlines()):
-        if line and not line.startswith(("#", "import ", "import\t")):
+    for line in lines:
+        if not line.startswith(EXECUTED):
             target = os.path.join(os.path.dirname(path), line)
             if "\0" in line or not os.path.exists(target):
                 yield Difference(path=os.path.basename(path), problem=f"leads to `{line[:200]}`, which is not there")

@@ -54,3 +54,8 @@ class Interpreter:
     def python(self) -> str:
         """``3.12``."""
         return f"{self.version.major}.{self.version.minor}"
+
+    def compiled_path(self, module: str) -> str:
+        """The ``.pyc`` that belongs to the path of a module (PEP 3147)."""
+        folder, slash, name = module.rpartition("/")
+        return f"{folder}{slash}__pycache__/{name.removesuffix('.py')}.{self.cache_tag}.pyc"

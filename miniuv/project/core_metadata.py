@@ -11,6 +11,7 @@ from miniuv.errors import MetadataError, RequirementError
 from miniuv.models.metadata import CoreMetadata
 from miniuv.project.pep508 import (
     MAX_REQUIREMENT_CHARACTERS,
+    clipped,
     is_unreadable_number,
     parse_published,
     parse_version,
@@ -19,7 +20,6 @@ from miniuv.project.pep508 import (
 
 MAX_METADATA_BYTES = 16 * 1024 * 1024
 MAX_REQUIREMENTS = 20_000
-_SHOWN_CHARACTERS = 200
 
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
 _END_OF_LINE = re.compile(r"\r\n|\r|\n")
@@ -45,7 +45,7 @@ def static_sdist_metadata(pkg_info: bytes, *, where: str = "PKG-INFO") -> CoreMe
     try:
         version = parse_version(text)
     except InvalidVersion as error:
-        raise MetadataError(f"`{_shown(text)}` is no metadata version", where=where) from error
+        raise MetadataError(f"`{clipped(text)}` is no metadata version", where=where) from error
     dynamic = {field.strip().lower() for field in headers.get("dynamic", ())}
     if version < Version("2.2") or not _FIELDS_NEEDED.isdisjoint(dynamic):
         return None
@@ -95,10 +95,10 @@ def _facts(headers: dict[str, list[str]], where: str) -> CoreMetadata:
         canonicalize_name(name, validate=True)
         version = parse_version(_single(headers, "version", where))
     except InvalidName as error:
-        raise MetadataError(f"`{_shown(name)}` is no valid project name", where=where) from error
+        raise MetadataError(f"`{clipped(name)}` is no valid project name", where=where) from error
     except InvalidVersion as error:
         raise MetadataError(
-            f"the version of `{_shown(name)}` is not valid: {_shown(str(error))}", where=where
+            f"the version of `{clipped(name)}` is not valid: {clipped(str(error))}", where=where
         ) from error
     requires_python = headers.get("requires-python", [""])[0].strip()
     return CoreMetadata(
@@ -128,7 +128,3 @@ def _single(headers: dict[str, list[str]], field: str, where: str) -> str:
         problem = f"has `{field.title()}` {len(values)} times" if len(values) > 1 else f"has no `{field.title()}`"
         raise MetadataError(f"metadata {problem}", where=where)
     return values[0].strip()
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

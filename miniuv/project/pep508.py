@@ -48,14 +48,18 @@ def parse_marker(text: str) -> Marker:
             raise InvalidMarker(text)
         return Marker(text)
     except (InvalidMarker, RecursionError) as error:
-        shown = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
         hint = "a marker reads `python_version >= '3.12'`"
-        raise RequirementError(f"`{shown}` is no valid marker", hint=hint) from error
+        raise RequirementError(f"`{clipped(text)}` is no valid marker", hint=hint) from error
 
 
 def is_unreadable_number(text: str) -> bool:
     """Whether ``text`` holds a number that no version or marker has, and whose comparison would fail."""
     return len(text) >= 1000 and _HUGE_NUMBER.search(text) is not None
+
+
+def clipped(text: str) -> str:
+    """As much of ``text`` as a message can hold."""
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
 def parse_version(text: str) -> Version:
@@ -67,8 +71,7 @@ def parse_version(text: str) -> Version:
 
 def _refusal(text: str, reason: str) -> RequirementError:
     shown = redact(text[:MAX_REQUIREMENT_CHARACTERS])  # before it is cut, or half a password would look like none
-    shown = shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}..."
-    return RequirementError(f"`{shown}` is no valid requirement: {reason}")
+    return RequirementError(f"`{clipped(shown)}` is no valid requirement: {reason}")
 
 
 def repair_specifiers(text: str) -> str:

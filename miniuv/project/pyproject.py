@@ -14,11 +14,10 @@ from packaging.version import InvalidVersion, Version
 from miniuv.errors import ProjectError, RequirementError
 from miniuv.models.metadata import CoreMetadata
 from miniuv.project.cache_keys import CacheKey, cache_keys
-from miniuv.project.pep508 import is_unreadable_number, lower_first, parse_pep508, parse_version
+from miniuv.project.pep508 import clipped, is_unreadable_number, lower_first, parse_pep508, parse_version
 from miniuv.values import dataclass, field
 
 MAX_PYPROJECT_BYTES = 16 * 1024 * 1024
-_SHOWN_CHARACTERS = 200
 
 _OBJECT_REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*(\.[^\W\d]\w*)*)?")
 _METADATA_FIELDS = frozenset({"version", "dependencies", "optional-dependencies", "requires-python"})
@@ -279,7 +278,7 @@ def _table(value: object, key: str, where: str) -> dict[str, object]:
 
 def _shown(value: object) -> str:
     text = repr(value) if isinstance(value, str | float | bool) else f"a {type(value).__name__}"
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+    return clipped(text)
 
 
 def _is_table(value: object) -> TypeGuard[dict[str, object]]:
