@@ -9,7 +9,6 @@ import argparse
 import csv
 import os
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
@@ -22,10 +21,10 @@ from pathlib import Path
 
 from bench.contents import read_contents
 from bench.tools import make_environment
+from tests.support.crash_points import NUMBERS, watched
 from tests.support.shims import compile_shim
 from tests.support.wheels import make_wheel
 
-_NUMBERS = struct.Struct("=5q")
 _PATIENCE = 120.0
 _TOGETHER = 0
 """The process to kill along with the one that makes the change: none, these tools change it in one."""
@@ -50,8 +49,8 @@ class Course:
     def install(self, version: str, *, chosen: int = 0) -> "subprocess.CompletedProcess[str]":
         """Install ``version`` of both, killed before change number ``chosen``."""
         numbers = self.folder / "numbers"
-        numbers.write_bytes(_NUMBERS.pack(0, chosen, _TOGETHER, 1, 0))
-        shim = {"LD_PRELOAD": str(self.library), "CRASH_FILE": str(numbers), "CRASH_BELOW": str(self.environment)}
+        numbers.write_bytes(NUMBERS.pack(0, chosen, _TOGETHER, 1, 0))
+        shim = watched(self.library, numbers=numbers, below=self.environment)
         wheels = str(self.folder / "wheels")
         argv = [*self.command, "--no-index", "--find-links", wheels, f"alpha=={version}", f"beta=={version}"]
         return subprocess.run(
@@ -65,7 +64,7 @@ class Course:
 
     def changes(self) -> int:
         """How many the last command made."""
-        count: int = _NUMBERS.unpack((self.folder / "numbers").read_bytes())[0]
+        count: int = NUMBERS.unpack((self.folder / "numbers").read_bytes())[0]
         return count
 
     def prepare(self) -> tuple[Mapping[str, str], Mapping[str, str], int]:

@@ -52,11 +52,6 @@ def states(world: World) -> list[Path]:
     return sorted((world.folder / ".venv" / state.FOLDER).glob("*"))
 
 
-def site_packages(world: World) -> Path:
-    (site,) = (world.folder / ".venv" / "lib").glob("python*/site-packages")
-    return site
-
-
 def make_world(folder: Path) -> World:
     """Requirement files that include another, a local wheel, a git commit, a folder of wheels, and a constraint."""
     world = World.make(folder)
@@ -168,7 +163,7 @@ def _interpreter_moves(world: World) -> Undo:
 
 
 def _distribution_goes(world: World) -> Undo:
-    info = site_packages(world) / "beta-1.0.dist-info"
+    info = world.site / "beta-1.0.dist-info"
     info.rename(world.folder / "aside")
     return lambda: (world.folder / "aside").rename(info)
 
@@ -185,14 +180,14 @@ CHANGES: dict[str, Callable[[World], Undo]] = {
     "a requirement file is replaced by its like": lambda world: _another_file(world.folder / "more.txt"),
     "a local wheel is another": lambda world: _another_file(world.folder / "wheels" / "alpha-1.0-py3-none-any.whl"),
     "a wheel appears among the links": lambda world: _appears(world.folder / "links" / "beta-0.9-py3-none-any.whl"),
-    "metadata is edited": lambda world: _another_file(site_packages(world) / "alpha-1.0.dist-info" / "METADATA"),
-    "a RECORD is edited": lambda world: _edited(site_packages(world) / "alpha-1.0.dist-info" / "RECORD"),
+    "metadata is edited": lambda world: _another_file(world.site / "alpha-1.0.dist-info" / "METADATA"),
+    "a RECORD is edited": lambda world: _edited(world.site / "alpha-1.0.dist-info" / "RECORD"),
     "the origin of a distribution is edited": lambda world: _edited(
-        site_packages(world) / "gamma-1.0.dist-info" / "direct_url.json"
+        world.site / "gamma-1.0.dist-info" / "direct_url.json"
     ),
-    "a file appears in a dist-info": lambda world: _appears(site_packages(world) / "alpha-1.0.dist-info" / "NEW"),
+    "a file appears in a dist-info": lambda world: _appears(world.site / "alpha-1.0.dist-info" / "NEW"),
     "a distribution goes": _distribution_goes,
-    "another tool installs something": lambda world: _folder_appears(site_packages(world) / "delta-1.0.dist-info"),
+    "another tool installs something": lambda world: _folder_appears(world.site / "delta-1.0.dist-info"),
     "pyvenv.cfg is edited": lambda world: _edited(world.folder / ".venv" / "pyvenv.cfg"),
     "the interpreter is another": _interpreter_moves,
     "a program appears": lambda world: _appears(world.folder / ".venv" / "bin" / "tool"),

@@ -1,6 +1,5 @@
 """A disk that takes no further file, not even the collector's own, is one from which garbage can be collected."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -49,32 +48,11 @@ def world(tmp_path: Path) -> World:
 def on_a_full_disk(world: World, *command: str, options: str, size: int, prepare: str = "true") -> tuple[Said, str]:
     """Fill a cache, then its disk, and run ``command``; what it said, and what is left where something could be."""
     cache = world.environ["MINIUV_CACHE_DIR"]
-    done = subprocess.run(
-        [
-            *own_mounts(),
-            "sh",
-            "-c",
-            _ON_A_FULL_DISK,
-            "sh",
-            cache,
-            options,
-            str(size),
-            sys.executable,
-            _FILL,
-            prepare,
-            *command,
-        ],
-        cwd=world.folder,
-        env=world.environ,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.stdout.count("---") == 2, f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
-    _, out, left = done.stdout.split("---\n")
-    return Said(code=done.returncode, out=out, err=done.stderr), left
+    fill = (cache, options, str(size), sys.executable, _FILL, prepare)
+    done = world.run(*own_mounts(), "sh", "-c", _ON_A_FULL_DISK, "sh", *fill, *command, timeout=120)
+    assert done.out.count("---") == 2, f"exit code {done.code}\n{done.out}{done.err}"
+    _, out, left = done.out.split("---\n")
+    return Said(code=done.code, out=out, err=done.err), left
 
 
 NO_FILE = {"options": "nr_inodes=700,size=64m", "size": 0}

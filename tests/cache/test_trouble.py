@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -42,17 +41,8 @@ def check_sound(world: World) -> None:
 def shell(world: World, script: str, *arguments: str | Path, namespace: bool = False) -> Said:
     """Run ``script``, in which ``miniuv`` is ours; ``namespace``: it may mount, and nobody else sees it."""
     prelude = f'miniuv() {{ "{sys.executable}" -m miniuv "$@"; }}\n'
-    done = subprocess.run(
-        [*(own_mounts() if namespace else ()), "sh", "-c", prelude + script, "sh", *map(str, arguments)],
-        cwd=world.folder,
-        env=world.environ,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
-    return Said(code=done.returncode, out=done.stdout, err=done.stderr)
+    namespaces = own_mounts() if namespace else ()
+    return world.run(*namespaces, "sh", "-c", prelude + script, "sh", *arguments, timeout=240)
 
 
 def of_every_kind(world: World, index: SimpleIndex) -> Sequence[str]:

@@ -101,10 +101,9 @@ def test_what_uv_has_installed_meanwhile_is_already_satisfied(world: World, uv: 
     installed = started(uv, world, "install", "--target", str(world.folder / "target"), *common)
     _, err = installed.communicate(timeout=60)
     assert installed.returncode == 0, err
-    (site,) = (world.folder / ".venv" / "lib").glob("python3*/site-packages")
     for entry in (world.folder / "target").iterdir():
         if entry.name not in ("bin", ".lock"):
-            entry.rename(site / entry.name)
+            entry.rename(world.site / entry.name)
     os.close(lock)
 
     _, err = waiting.communicate(timeout=60)

@@ -21,11 +21,6 @@ from tests.support.pythons import interpreters
 from tests.support.wheels import make_wheel
 
 
-def site(world: World) -> Path:
-    (found,) = (world.folder / ".venv" / "lib").glob("python3*/site-packages")
-    return found
-
-
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> World:
     """An environment with a package, a program and data."""
@@ -61,8 +56,8 @@ def check(world: World, code: int = 1) -> str:
 
 
 def test_an_environment_as_it_was_installed_is_well(filled: World) -> None:
-    record = (site(filled) / "foo-1.0.dist-info" / "RECORD").read_text()
-    count = len(record.splitlines()) + len((site(filled) / "bar-2.0.dist-info" / "RECORD").read_text().splitlines())
+    record = (filled.site / "foo-1.0.dist-info" / "RECORD").read_text()
+    count = len(record.splitlines()) + len((filled.site / "bar-2.0.dist-info" / "RECORD").read_text().splitlines())
 
     assert check(filled, 0) == (
         f"No broken requirements found.\nAll {count} files of 2 packages are as they were installed.\n"
@@ -109,7 +104,7 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_differs_is_named_with_what_it_belongs_to(filled: World, change: str) -> None:
     edit, told = CHANGES[change]
-    edit(site(filled) / "foo" / "text.txt")
+    edit(filled.site / "foo" / "text.txt")
 
     out = check(filled)
 
@@ -120,8 +115,8 @@ def test_what_differs_is_named_with_what_it_belongs_to(filled: World, change: st
 
 
 def test_what_python_compiled_may_come_and_go(filled: World) -> None:
-    shutil.rmtree(site(filled) / "foo" / "__pycache__")
-    other = site(filled) / "__pycache__"
+    shutil.rmtree(filled.site / "foo" / "__pycache__")
+    other = filled.site / "__pycache__"
     other.mkdir(exist_ok=True)
     (other / "bar.cpython-399.pyc").write_bytes(b"x")
 
@@ -129,7 +124,7 @@ def test_what_python_compiled_may_come_and_go(filled: World) -> None:
 
 
 def test_what_the_hint_says_repairs_it(template: World, filled: World) -> None:
-    shutil.rmtree(site(filled) / "foo")
+    shutil.rmtree(filled.site / "foo")
     assert "--reinstall NAME" in filled.miniuv("pip", "check", "--files").err
 
     filled.install("--reinstall", "--find-links", template.folder.parent, "foo")
@@ -138,7 +133,7 @@ def test_what_the_hint_says_repairs_it(template: World, filled: World) -> None:
 
 
 def rerecord(world: World, *lines: str) -> None:
-    record = site(world) / "foo-1.0.dist-info" / "RECORD"
+    record = world.site / "foo-1.0.dist-info" / "RECORD"
     data = record.read_bytes() + "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
     record.write_bytes(data)
 
@@ -178,20 +173,20 @@ def test_a_record_that_makes_no_sense_is_told_and_never_followed(filled: World, 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha384", "sha512"])
 def test_every_hash_of_a_record_is_understood_also_in_hexadecimal(filled: World, algorithm: str) -> None:
-    data = (site(filled) / "bar.py").read_bytes()
+    data = (filled.site / "bar.py").read_bytes()
     rerecord(filled, f"bar.py,{algorithm}={digest(algorithm, data)},{len(data)}")
     check(filled, 0)
 
-    (site(filled) / "more.py").write_text("m")
+    (filled.site / "more.py").write_text("m")
     rerecord(filled, f"more.py,{algorithm}={hashlib.new(algorithm, b'm').hexdigest()},")
     check(filled, 0)
-    (site(filled) / "more.py").write_text("n")
+    (filled.site / "more.py").write_text("n")
     assert f"`more.py` has other content than was recorded ({algorithm})" in check(filled)
 
 
 @pytest.mark.parametrize("torn", ["gone", "folder"])
 def test_without_a_record_nothing_can_be_verified(filled: World, torn: str) -> None:
-    record = site(filled) / "foo-1.0.dist-info" / "RECORD"
+    record = filled.site / "foo-1.0.dist-info" / "RECORD"
     record.unlink()
     if torn == "folder":
         record.mkdir()
@@ -201,12 +196,12 @@ def test_without_a_record_nothing_can_be_verified(filled: World, torn: str) -> N
 
 def test_an_editable_is_followed_to_its_project(world: World, tmp_path: Path) -> None:
     project = tmp_path / "project"
-    info = site(world) / "proj-1.0.dist-info"
+    info = world.site / "proj-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: proj\nVersion: 1.0\n")
     (info / "direct_url.json").write_text(json.dumps({"url": project.as_uri(), "dir_info": {"editable": True}}))
-    (site(world) / "proj.pth").write_text(f"# a comment\nimport sys\n{project / 'src'}\n")
-    (site(world) / "__editable___proj_finder.py").write_text(
+    (world.site / "proj.pth").write_text(f"# a comment\nimport sys\n{project / 'src'}\n")
+    (world.site / "__editable___proj_finder.py").write_text(
         f"MAPPING: dict[str, str] = {{'p': '{project}/p', 'q': 1}}\n"
     )
     names = ["proj.pth", "__editable___proj_finder.py"]
@@ -224,7 +219,7 @@ def test_an_editable_is_followed_to_its_project(world: World, tmp_path: Path) ->
 
     (project / "src").mkdir(parents=True)
     (project / "p.py").write_text("")
-    (site(world) / "__editable___proj_finder.py").write_text(f"MAPPING: dict[str, str] = {{'p': '{project}/p'}}\n")
+    (world.site / "__editable___proj_finder.py").write_text(f"MAPPING: dict[str, str] = {{'p': '{project}/p'}}\n")
     check(world, 0)
 
 
@@ -232,7 +227,7 @@ def test_an_editable_is_followed_to_its_project(world: World, tmp_path: Path) ->
     "text", ["MAPPING: dict = (", "MAPPING: x = [1]", "MAPPING: x = 1 + f()", "\0", "(" * 5000, ""]
 )
 def test_a_finder_of_another_form_is_left_alone(filled: World, text: str) -> None:
-    (site(filled) / "__editable___z_finder.py").write_text(text)
+    (filled.site / "__editable___z_finder.py").write_text(text)
     rerecord(filled, "__editable___z_finder.py,,")
 
     check(filled, 0)
@@ -243,12 +238,12 @@ def test_what_pip_installed_is_verified_like_everything_else(world: World, tmp_p
     assert world.pip("install", "--no-index", "--no-deps", str(wheel)).code == 0
     check(world, 0)
 
-    (site(world) / "foo.py").write_text("x = 2\n")
+    (world.site / "foo.py").write_text("x = 2\n")
     assert "`foo.py` has other content" in check(world)
 
 
 def test_an_old_egg_info_is_told_of_but_is_no_trouble(filled: World) -> None:
-    info = site(filled) / "old-1.0.egg-info"
+    info = filled.site / "old-1.0.egg-info"
     info.mkdir()
     (info / "PKG-INFO").write_text("Metadata-Version: 1.0\nName: old\nVersion: 1.0\n")
 
@@ -267,7 +262,7 @@ def test_many_differences_are_counted_and_listed_with_v(filled: World) -> None:
 
 def test_it_looks_again_when_whoever_is_changing_the_environment_is_done(filled: World) -> None:
     """Another tool holds the lock, and has taken a file away that it is about to put back."""
-    file = site(filled) / "foo" / "text.txt"
+    file = filled.site / "foo" / "text.txt"
     code = """
         import fcntl, os
         lock, file = sys.argv[1:]
@@ -289,7 +284,7 @@ def test_it_looks_again_when_whoever_is_changing_the_environment_is_done(filled:
 
 
 def test_nothing_is_changed_by_looking(filled: World) -> None:
-    (site(filled) / "foo" / "text.txt").write_text("xyz")
+    (filled.site / "foo" / "text.txt").write_text("xyz")
     before = Environment(interpreter=interpreters().describe(filled.python), cache=filled.folder).tree()
 
     check(filled)

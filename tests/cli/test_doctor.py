@@ -18,11 +18,6 @@ from tests.support.simple_index import SimpleIndex
 from tests.support.wheels import make_wheel
 
 
-def site(world: World) -> Path:
-    (found,) = (world.folder / ".venv" / "lib").glob("python3*/site-packages")
-    return found
-
-
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A world with one package, and a cache."""
@@ -118,15 +113,15 @@ def put(name: str, text: str = "") -> Callable[[World], None]:
     """Write a file into site-packages."""
 
     def write(world: World) -> None:
-        (site(world) / name).parent.mkdir(exist_ok=True)
-        (site(world) / name).write_text(text)
+        (world.site / name).parent.mkdir(exist_ok=True)
+        (world.site / name).write_text(text)
 
     return write
 
 
 def double(world: World) -> None:
     """As uv and pip leave it when they are killed."""
-    info = site(world) / "foo-1.0.dist-info"
+    info = world.site / "foo-1.0.dist-info"
     shutil.copytree(info, info.with_name("foo-0.9.dist-info"))
     metadata = info.with_name("foo-0.9.dist-info") / "METADATA"
     metadata.write_text(metadata.read_text().replace("1.0", "0.9"))
@@ -152,7 +147,7 @@ ENVIRONMENTS: dict[str, tuple[Callable[[World], object], str, str]] = {
     "another version": (edit_settings(r"^(version\S* = )\S*", r"\g<1>2.7.1"), "says Python 2.7, and", "venv --clear"),
     "a ghost": (put("bar-1.0.dist-info/INSTALLER", "uv"), "it has no `METADATA`", "--reinstall bar"),
     "no RECORD": (
-        lambda world: (site(world) / "foo-1.0.dist-info" / "RECORD").unlink(),
+        lambda world: (world.site / "foo-1.0.dist-info" / "RECORD").unlink(),
         "foo 1.0 has no RECORD",
         "--reinstall foo",
     ),
@@ -225,9 +220,9 @@ def test_a_change_that_was_cut_short_is_told_with_what_the_next_command_does(
     assert text == "a change was cut short: foo 2.0, foo 1.0"
     assert "`miniuv pip check` finishes it" in advice
 
-    (site(world) / "foo.py").unlink()
+    (world.site / "foo.py").unlink()
     text, advice = only(world.miniuv("doctor"))
-    assert f"another tool has changed `{site(world) / 'foo.py'}` since, so the next command stops" in text
+    assert f"another tool has changed `{world.site / 'foo.py'}` since, so the next command stops" in text
     assert "--reinstall --force foo" in advice
 
 

@@ -164,8 +164,7 @@ def test_uninstall_removes_every_file_of_what_is_named(filled: World) -> None:
     assert " - leaf==1.5" in said.err
     assert filled.installed() == {}
     assert not (filled.folder / ".venv" / "bin" / "flask-like").exists()
-    site = next((filled.folder / ".venv" / "lib").glob("python*/site-packages"))
-    assert [path.name for path in site.iterdir() if path.name not in ("_virtualenv.py", "_virtualenv.pth")] == []
+    assert [path.name for path in filled.site.iterdir() if path.name not in ("_virtualenv.py", "_virtualenv.pth")] == []
     assert (filled.folder / "edited" / "edited" / "__init__.py").exists()
 
 

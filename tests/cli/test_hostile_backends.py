@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,17 +83,7 @@ def write_backend(world: World, code: str) -> Path:
 
 def run_apart(world: World, *arguments: str, **variables: str) -> Said:
     """Run a command in a session of its own, for its backend may kill whole groups."""
-    done = subprocess.run(
-        [sys.executable, "-m", "miniuv", *arguments],
-        cwd=world.folder,
-        env={**world.environ, **variables},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        start_new_session=True,
-    )
-    return Said(code=done.returncode, out=done.stdout, err=done.stderr)
+    return world.run(sys.executable, "-m", "miniuv", *arguments, environ=variables, start_new_session=True)
 
 
 def assert_usable(world: World) -> None:
@@ -117,20 +106,11 @@ sys.exit(code)
 def test_what_a_backend_prints_without_end_is_bounded_on_disk_and_in_memory(world: World, megabytes: int) -> None:
     write_backend(world, BIG.format(megabytes=megabytes))
     before = tree(world.folder / ".venv")
-    command = [sys.executable, "-c", MEASURED, sys.executable, "-m", "miniuv", "pip", "install", "-e", "thing"]
-    done = subprocess.run(
-        command,
-        cwd=world.folder,
-        env=world.environ,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "that was all" in done.stderr
-    assert len(done.stderr) < 20_000
-    assert int(done.stdout) < 300 * 1024
+    done = world.run(sys.executable, "-c", MEASURED, sys.executable, "-m", "miniuv", "pip", "install", "-e", "thing")
+    assert done.code == 1
+    assert "that was all" in done.err
+    assert len(done.err) < 20_000
+    assert int(done.out) < 300 * 1024
     logs = Path(world.environ["MINIUV_CACHE_DIR"], "v1", "logs")
     assert sum(log.stat().st_size for log in logs.iterdir()) < 10 * 2**20
     assert tree(world.folder / ".venv") == before

@@ -23,13 +23,9 @@ def write(folder: Path, data: bytes) -> Path:
     return path
 
 
-def site(world: World) -> Path:
-    return next((world.folder / ".venv" / "lib").glob("python*/site-packages"))
-
-
 def unverified(world: World) -> list[str]:
     """The files of which the installed RECORD is not true, and those in the folder ``thing`` that it does not list."""
-    folder = site(world)
+    folder = world.site
     rows = list(csv.reader((folder / INFO / "RECORD").read_text("utf-8").splitlines()))
     wrong = []
     for path, promise, _ in rows:
@@ -66,7 +62,7 @@ def test_what_other_tools_write_into_zip_files_is_accepted(world: World, tmp_pat
 
 def test_bits_beyond_those_of_a_program_are_dropped(world: World, tmp_path: Path) -> None:
     world.install(write(tmp_path, spoiled(central={"mode": 0o106777 << 16})))
-    assert (site(world) / "thing" / "odd").stat().st_mode & 0o7777 == 0o755
+    assert (world.site / "thing" / "odd").stat().st_mode & 0o7777 == 0o755
 
 
 def test_a_newer_minor_format_is_accepted_with_a_warning(world: World, tmp_path: Path) -> None:
@@ -102,7 +98,7 @@ def test_what_a_wheel_says_of_its_own_installation_is_replaced(world: World, tmp
         f"{INFO}/REQUESTED": b"x",
     }
     world.install(write(tmp_path, wheel(files)))
-    info = site(world) / INFO
+    info = world.site / INFO
     assert "evil" not in (info / "direct_url.json").read_text() + (info / "INSTALLER").read_text()
     assert (info / "REQUESTED").read_bytes() == b""
     assert unverified(world) == []
@@ -116,15 +112,15 @@ def test_a_file_of_another_distribution_is_replaced_with_a_warning_or_refused_if
     refused(world, "pip", "install", "--strict", two, says=("one 1.0", "two 1.0", "shared.py"), sound=True)
     said = world.install(two)
     assert "one 1.0 and two 1.0 both bring" in said.err
-    assert (site(world) / "shared.py").read_text() == "'two'\n"
+    assert (world.site / "shared.py").read_text() == "'two'\n"
 
 
 def test_a_file_that_nobody_owns_is_replaced_by_force_only(world: World, tmp_path: Path) -> None:
     path = make_wheel(tmp_path, "one", "1.0")
-    (site(world) / "one.py").write_text("mine\n")
+    (world.site / "one.py").write_text("mine\n")
     refused(world, "pip", "install", path, says=("one 1.0", "one.py"), sound=True)
     world.install("--force", path)
-    assert (site(world) / "one.py").read_text() != "mine\n"
+    assert (world.site / "one.py").read_text() != "mine\n"
 
 
 def of(row: str) -> Callable[[], bytes]:

@@ -344,14 +344,7 @@ def test_output_that_cannot_be_written_is_an_error(world: World) -> None:
     write_project(world.folder, "one")
     world.install("-e", "one")
     for command in ("pip list", "--help", "--version"):
-        done = subprocess.run(
-            ["sh", "-c", f"'{sys.executable}' -m miniuv {command} > /dev/full"],
-            cwd=world.folder,
-            env=world.environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 1
-        assert "No space left on device" in done.stderr
-        assert "Traceback" not in done.stderr
+        done = world.run("sh", "-c", f"'{sys.executable}' -m miniuv {command} > /dev/full")
+        assert done.code == 1
+        assert "No space left on device" in done.err
+        assert "Traceback" not in done.err

@@ -32,11 +32,6 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-def site(world: World) -> Path:
-    (found,) = (world.folder / ".venv/lib").glob("python*/site-packages")
-    return found
-
-
 def install(world: World, wheel: Path, *options: str) -> str:
     """Install ``wheel`` into a fresh environment; returns what was told."""
     assert world.miniuv("venv", "--clear", ".venv").code == 0
@@ -55,11 +50,11 @@ def test_a_second_environment_is_given_what_the_first_compiled(
     wheel = make_wheel(tmp_path, "foo", "1.0", files={"foo.py": WHERE, "pkg/a.py": ""})
     install(world, wheel)
     assert sorted(compiled) == ["foo.py", "pkg/a.py"]
-    record = (site(world) / "foo-1.0.dist-info/RECORD").read_text()
+    record = (world.site / "foo-1.0.dist-info/RECORD").read_text()
     install(world, wheel)
 
     assert sorted(compiled) == ["foo.py", "pkg/a.py"]
-    assert (site(world) / "foo-1.0.dist-info/RECORD").read_text() == record
+    assert (world.site / "foo-1.0.dist-info/RECORD").read_text() == record
     assert len([line for line in record.splitlines() if line.endswith(".pyc,,")]) == 2
 
 
@@ -67,19 +62,19 @@ def test_python_takes_it_for_its_own_and_names_the_module_where_it_lies(world: W
     wheel = make_wheel(tmp_path, "foo", "1.0", files={"foo.py": WHERE})
     for _ in range(2):
         install(world, wheel)
-        times = {path: path.stat().st_mtime_ns for path in site(world).rglob("*.pyc")}
+        times = {path: path.stat().st_mtime_ns for path in world.site.rglob("*.pyc")}
 
-        assert world.evaluate("import foo; print(foo.where())") == str(site(world) / "foo.py")
-        assert {path: path.stat().st_mtime_ns for path in site(world).rglob("*.pyc")} == times
+        assert world.evaluate("import foo; print(foo.where())") == str(world.site / "foo.py")
+        assert {path: path.stat().st_mtime_ns for path in world.site.rglob("*.pyc")} == times
 
 
 @pytest.mark.parametrize("mode", ["hardlink", "copy"])
 def test_it_goes_with_its_distribution(world: World, tmp_path: Path, mode: str) -> None:
     install(world, make_wheel(tmp_path, "foo", "1.0", files={"pkg/foo.py": ""}), "--link-mode", mode)
-    assert list(site(world).rglob("*.pyc")) != []
+    assert list(world.site.rglob("*.pyc")) != []
     assert world.miniuv("pip", "uninstall", "foo").code == 0
 
-    assert list((site(world)).glob("pkg*")) == []
+    assert list((world.site).glob("pkg*")) == []
     assert len(kept(world)) == 1
 
 
@@ -88,13 +83,13 @@ def test_an_edit_through_a_link_does_not_reach_the_next_environment(
 ) -> None:
     wheel = make_wheel(tmp_path, "foo", "1.0", files={"foo.py": "x = 1"})
     install(world, wheel, "--link-mode", "hardlink")
-    (pyc,) = site(world).rglob("*.pyc")
+    (pyc,) = world.site.rglob("*.pyc")
     before = pyc.read_bytes()
     pyc.write_bytes(b"edited")
     assert kept(world)[0].read_bytes() == b"edited"
     install(world, wheel, "--link-mode", "hardlink")
 
-    assert [path.read_bytes() for path in site(world).rglob("*.pyc")] == [before]
+    assert [path.read_bytes() for path in world.site.rglob("*.pyc")] == [before]
     assert compiled == ["foo.py", "foo.py"]
 
 
@@ -103,7 +98,7 @@ def test_what_cannot_be_compiled_is_warned_about_every_time(world: World, tmp_pa
     told = [install(world, wheel) for _ in range(2)]
 
     assert ["could not be compiled" in text for text in told] == [True, True]
-    assert [path.name.partition(".")[0] for path in site(world).rglob("*.pyc")] == ["foo"]
+    assert [path.name.partition(".")[0] for path in world.site.rglob("*.pyc")] == ["foo"]
 
 
 def test_bytecode_that_a_wheel_brings_is_replaced(world: World, tmp_path: Path) -> None:
@@ -112,7 +107,7 @@ def test_bytecode_that_a_wheel_brings_is_replaced(world: World, tmp_path: Path) 
     for _ in range(2):
         install(world, wheel)
 
-        assert world.evaluate("import foo; print(foo.where())") == str(site(world) / "foo.py")
+        assert world.evaluate("import foo; print(foo.where())") == str(world.site / "foo.py")
 
 
 def test_an_interpreter_that_does_not_compile_leaves_nothing_in_the_cache(

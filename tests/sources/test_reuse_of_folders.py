@@ -2,19 +2,13 @@
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from miniuv.cache.jobs import JobRunner
-from miniuv.cache.store import Store
-from miniuv.reporter import Reporter
 from miniuv.stamps import holds
-from tests.support.backends import FolderProvisioner
 from tests.support.commands import World
 from tests.support.projects import write_project
-from tests.support.pythons import here
 from tests.support.recipes import STATIC, make_backend, write_recipe
 from tests.support.reuse import FolderBuilds
 
@@ -24,20 +18,6 @@ def world(tmp_path: Path) -> World:
     world = World.make(tmp_path)
     world.environ["MINIUV_FIND_LINKS"] = str(make_backend(world.folder / "links").parent)
     return world
-
-
-@pytest.fixture(scope="module")
-def builds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FolderBuilds]:
-    folder = tmp_path_factory.mktemp("builds")
-    wheel = make_backend(folder / "links")
-    with Store.open(folder / "cache", reporter=Reporter(), runtime=folder) as store:
-        yield FolderBuilds(
-            store=store,
-            jobs=JobRunner(locks=store.locks, reporter=Reporter(), limits={"build": 2}, lock_wait=None),
-            interpreter=here(),
-            provisioner=FolderProvisioner(wheel.parent, folder / "unpacked"),
-            environ={"PATH": os.environ["PATH"], "HOME": str(folder / "home")},
-        )
 
 
 @pytest.fixture

@@ -4,25 +4,20 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from miniuv.backend.trace import TraceReport
-from miniuv.cache.jobs import JobRunner
-from miniuv.cache.store import Store
 from miniuv.process import Runner
-from miniuv.reporter import Reporter
 from miniuv.sources import git_evidence, reuse
 from miniuv.sources.evidence import Further
 from miniuv.sources.git_evidence import holds_today, looked_at_by_git
 from miniuv.stamps import holds
-from tests.support.backends import FolderProvisioner
 from tests.support.commands import World
 from tests.support.mutations import git
 from tests.support.projects import write_files
-from tests.support.pythons import here
 from tests.support.recipes import make_backend, write_recipe
 from tests.support.reuse import FolderBuilds
 
@@ -35,21 +30,6 @@ DYNAMIC = '[project]\nname = "one"\ndynamic = ["version"]\n'
 
 def asking(*words: str, where: str = "") -> str:
     return f"import subprocess\nsubprocess.run({['git', *words]!r}, capture_output=True{where})\n"
-
-
-@pytest.fixture(scope="module")
-def builds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FolderBuilds]:
-    folder = tmp_path_factory.mktemp("builds")
-    wheel = make_backend(folder / "links")
-    (folder / "home").mkdir()
-    with Store.open(folder / "cache", reporter=Reporter(), runtime=folder) as store:
-        yield FolderBuilds(
-            store=store,
-            jobs=JobRunner(locks=store.locks, reporter=Reporter(), limits={"build": 2}, lock_wait=None),
-            interpreter=here(),
-            provisioner=FolderProvisioner(wheel.parent, folder / "unpacked"),
-            environ={"PATH": os.environ["PATH"], "HOME": str(folder / "home")},
-        )
 
 
 class Repository:

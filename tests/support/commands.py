@@ -55,6 +55,12 @@ class World:
         """The interpreter of the environment."""
         return self.folder / ".venv" / "bin" / "python"
 
+    @property
+    def site(self) -> Path:
+        """Where the environment has its packages."""
+        (found,) = (self.folder / ".venv" / "lib").glob("python*/site-packages")
+        return found
+
     def miniuv(self, *arguments: str | Path, environ: Mapping[str, str] | None = None) -> Said:
         """Run a command in this process, from the world's folder."""
         out, err = io.StringIO(), io.StringIO()
@@ -85,6 +91,27 @@ class World:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def run(
+        self,
+        *command: str | Path,
+        environ: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        start_new_session: bool = False,
+    ) -> Said:
+        """Run any program to its end, as a process of its own."""
+        done = subprocess.run(
+            [*map(str, command)],
+            cwd=self.folder,
+            env={**self.environ, **(environ or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+            start_new_session=start_new_session,
+        )
+        return Said(code=done.returncode, out=done.stdout, err=done.stderr)
 
     def installed(self) -> dict[str, str]:
         """Name and version of everything in the environment."""

@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Self
 
 _PATIENCE = 240.0
-_NUMBERS = struct.Struct("=5q")
+NUMBERS = struct.Struct("=5q")
+"""What the library and the command share: changes so far, the one to kill before, whom, whether to count, an error."""
 _ROOT = Path(__file__).parents[2]
 
 
@@ -28,6 +29,11 @@ class Crash:
     """``kind path`` of each change up to the end, paths relative to the folder."""
 
 
+def watched(library: Path, *, numbers: Path, below: Path) -> dict[str, str]:
+    """The variables of a command whose changes ``below`` a folder are counted in the file ``numbers``."""
+    return {"LD_PRELOAD": str(library), "CRASH_FILE": str(numbers), "CRASH_BELOW": str(below)}
+
+
 class CrashingCommands:
     """Runs commands that change one folder, each forked from a process that has everything imported."""
 
@@ -35,13 +41,8 @@ class CrashingCommands:
         self._folder = folder
         self._log, self._complaints = scratch / "changes", scratch / "complaints"
         numbers = scratch / "numbers"
-        numbers.write_bytes(bytes(_NUMBERS.size))
-        self.environ = {
-            "LD_PRELOAD": str(library),
-            "CRASH_FILE": str(numbers),
-            "CRASH_BELOW": str(below),
-            "CRASH_LOG": str(self._log),
-        }
+        numbers.write_bytes(bytes(NUMBERS.size))
+        self.environ = {**watched(library, numbers=numbers, below=below), "CRASH_LOG": str(self._log)}
         self._server = subprocess.Popen(
             [sys.executable, "-m", "tests.support.crash_server"],
             cwd=_ROOT,

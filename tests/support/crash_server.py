@@ -12,6 +12,7 @@ import sys
 
 import miniuv
 from miniuv.cli.entry import run
+from tests.support.crash_points import NUMBERS
 
 _LAZY = (
     "build",
@@ -39,7 +40,7 @@ def _import_everything() -> None:
 def _run(asked: "dict[str, object]", numbers: mmap.mmap) -> int:
     os.chdir(str(asked["folder"]))
     victim = os.getpid() if asked["whole"] else 0
-    numbers[:] = struct.pack("=5q", 0, asked["chosen"], victim, 1, asked["error"])
+    numbers[:] = NUMBERS.pack(0, asked["chosen"], victim, 1, asked["error"])
     arguments, environ, err = asked["arguments"], asked["environ"], io.StringIO()
     assert isinstance(arguments, list)
     assert isinstance(environ, dict)
