@@ -42,7 +42,14 @@ def _interrupted(world: World, number: int, *arguments: str) -> "Iterator[subpro
     """Start an installation, interrupt it when the caller knows it is under way, and check what is left of it."""
     world.environ["WORLD"] = str(world.folder)
     before = _tree(world.folder / ".venv")
-    process = world.start("pip", "install", *arguments)
+    ignored = signal.getsignal(number) == signal.SIG_IGN
+    if ignored:  # as under nohup, which a child would heed too
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        process = world.start("pip", "install", *arguments)
+    finally:
+        if ignored:
+            signal.signal(number, signal.SIG_IGN)
     try:
         yield process
         assert process.poll() is None
