@@ -19,7 +19,7 @@ _ROW = re.compile(r"^``(?P<room>\w+)``\s+(?P<layer>\d+)\s+\S", re.MULTILINE)
 
 ONLY_IN = {
     "subprocess": ("process",),
-    "filelock": ("cache.lock_file",),
+    "filelock": ("cache.flock",),
     "rich": ("report",),
     "httpx": ("index",),
     "httpx_retries": ("index",),

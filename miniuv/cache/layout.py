@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from miniuv.cache.trouble import cache_trouble
+from miniuv.cache.trust import distrust
 from miniuv.errors import CacheError
 from miniuv.values import dataclass
 
@@ -122,21 +123,9 @@ def check_trust(layout: Layout) -> None:
                 continue  # what we cannot even see we shall not use: the store falls back to a private cache
             if not stat.S_ISDIR(facts.st_mode):
                 raise CacheError(f"`{folder}` is no folder", where=str(layout.root), hint=_OTHER_FOLDER)
-            if distrust := _distrust(facts):
+            if doubt := distrust(facts):
                 raise CacheError(
-                    f"the cache cannot be trusted: `{folder}` {distrust}",
+                    f"the cache cannot be trusted: `{folder}` {doubt}",
                     where=str(layout.root),
                     hint=f"{_OTHER_FOLDER}, or {_SHARED}",
                 )
-
-
-def _distrust(facts: os.stat_result) -> str | None:
-    if facts.st_uid not in (0, os.geteuid()):
-        return f"belongs to another user (uid {facts.st_uid})"
-    if facts.st_mode & stat.S_ISVTX:
-        return None
-    if facts.st_mode & stat.S_IWOTH:
-        return "can be written by everybody"
-    if facts.st_mode & stat.S_IWGRP and facts.st_gid != facts.st_uid:
-        return f"can be written by its group (gid {facts.st_gid})"
-    return None

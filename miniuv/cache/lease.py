@@ -17,7 +17,8 @@ from pathlib import Path
 
 from miniuv.cache.layout import Layout
 from miniuv.cache.lock_file import LockFile
-from miniuv.cache.owner import Owner, host_name, read_owner
+from miniuv.cache.owner import Owner, read_owner
+from miniuv.cache.proc import host_name
 from miniuv.errors import CacheError
 from miniuv.values import dataclass
 

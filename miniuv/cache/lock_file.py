@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from miniuv.cache import network
+from miniuv.cache import flock, network
 
 _UNSUPPORTED = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP})
 _REOPENINGS = 100
@@ -61,30 +61,24 @@ class LockFile:
     def close(self) -> None:
         """Give the lock back, also where a forked child still has the descriptor."""
         if self.native:
-            from filelock import unlock_descriptor
-
             with contextlib.suppress(OSError):
-                unlock_descriptor(self.descriptor)
+                flock.unlock_descriptor(self.descriptor)
         os.close(self.descriptor)
 
 
 def _lock(descriptor: int) -> bool:
-    from filelock import lock_descriptor
-
     device = os.fstat(descriptor).st_dev
     if not network.returns(device, partial(_try_apart, descriptor)):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-    return lock_descriptor(descriptor, blocking=False)
+    return flock.lock_descriptor(descriptor, blocking=False)
 
 
 def _try_apart(descriptor: int) -> None:
     """Lock and unlock a duplicate: whenever that returns, it means nothing to anybody else."""
-    from filelock import lock_descriptor, unlock_descriptor
-
     apart = os.open(f"/proc/self/fd/{descriptor}", os.O_RDWR | os.O_CLOEXEC)
     try:
-        if lock_descriptor(apart, blocking=False):
-            unlock_descriptor(apart)
+        if flock.lock_descriptor(apart, blocking=False):
+            flock.unlock_descriptor(apart)
     finally:
         os.close(apart)
 

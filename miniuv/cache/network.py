@@ -4,18 +4,13 @@ The first on each such file system is tried under a watchdog; where that does no
 """
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable
-from pathlib import Path
+
+from miniuv.cache.mounts import is_remote
 
 PATIENCE = 10.0
 """Seconds for the first lock on a file system."""
-
-_REMOTE = frozenset(
-    {"9p", "afs", "beegfs", "ceph", "cifs", "gpfs", "lustre", "nfs", "nfs4", "smb3", "smbfs", "virtiofs"}
-)
-_MOUNTS = Path("/proc/self/mountinfo")
 
 _guard = threading.Lock()
 _answers: dict[int, bool] = {}
@@ -31,34 +26,6 @@ def returns(device: int, lock: Callable[[], object]) -> bool:
         with _guard:
             _answers[device] = known
     return known
-
-
-def is_remote(device: int) -> bool:
-    """Whether ``device`` is a file system over a network; as far as anybody can tell, where there is no ``/proc``."""
-    if os.major(device):
-        return False  # a disk of this machine
-    kind = kind_of(device)
-    return kind in _REMOTE or kind.partition(".")[0] in ("fuse", "fuseblk")
-
-
-def kind_of(device: int) -> str:
-    """The kind of the file system ``device``, such as ``ext4``; empty where that cannot be told."""
-    try:
-        mounts = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return ""
-    return kinds(mounts).get(f"{os.major(device)}:{os.minor(device)}", "")
-
-
-def kinds(mounts: str) -> dict[str, str]:
-    """The kind of each file system in the text of proc(5)'s ``mountinfo``, by ``major:minor``."""
-    found = {}
-    for line in mounts.splitlines():
-        place, dash, source = line.partition(" - ")
-        words = place.split(" ")
-        if dash and len(words) > 2:
-            found[words[2]] = source.partition(" ")[0]
-    return found
 
 
 def _ends(lock: Callable[[], object]) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from miniuv.cache.boot import boot_id
+from miniuv.cache.proc import host_name, pid_namespace, start_ticks, status
 from miniuv.models.url import redact
 from miniuv.values import dataclass
 
@@ -94,14 +95,14 @@ class Owner:
     @property
     def is_this_process(self) -> bool:
         """Whether we look at ourselves."""
-        return self.pid == os.getpid() and self._near and self.ticks in (0, _start_ticks(self.pid) or 0)
+        return self.pid == os.getpid() and self._near and self.ticks in (0, start_ticks(self.pid) or 0)
 
     @property
     def presence(self) -> Literal["alive", "gone", "unknown"]:
         """Whether the process is there still; ``gone`` only with proof."""
         if not self._near:
             return "unknown"
-        ticks = _start_ticks(self.pid)
+        ticks = start_ticks(self.pid)
         if ticks is not None and self.ticks:
             return "alive" if ticks == self.ticks else "gone"
         try:
@@ -115,7 +116,7 @@ class Owner:
     @property
     def is_stopped(self) -> bool:
         """Whether the process is suspended, by Ctrl-Z for example, and lives."""
-        return self.presence == "alive" and (_status(self.pid) or [""])[0] in ("T", "t")
+        return self.presence == "alive" and (status(self.pid) or [""])[0] in ("T", "t")
 
     @property
     def is_foreign(self) -> bool:
@@ -174,18 +175,10 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}h{minutes % 60:02d}m"
 
 
-def host_name() -> str:
-    """The machine's name, printable."""
-    return "".join(c if c.isascii() and c.isprintable() else "?" for c in os.uname().nodename)[:64] or "?"
-
-
 @lru_cache(maxsize=1)
 def _identity(pid: int) -> tuple[str, str, int, int, str]:
-    try:
-        namespace = Path("/proc/self/ns/pid").stat().st_ino
-    except OSError:
-        namespace = 0
-    return host_name(), boot_id(), namespace, _start_ticks(pid) or 0, _shorten(_command(sys.argv), _COMMAND_LIMIT)
+    command = _shorten(_command(sys.argv), _COMMAND_LIMIT)
+    return host_name(), boot_id(), pid_namespace(), start_ticks(pid) or 0, command
 
 
 def _command(argv: Iterable[str]) -> str:
@@ -198,21 +191,6 @@ def _command(argv: Iterable[str]) -> str:
 def _shorten(text: str, limit: int) -> str:
     text = "".join(c if c.isprintable() else " " for c in text)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
-def _start_ticks(pid: int) -> int | None:
-    try:
-        return int((_status(pid) or [])[19])  # field 22 of proc(5), counted behind the name
-    except (ValueError, IndexError):
-        return None
-
-
-def _status(pid: int) -> list[str] | None:
-    """The fields of proc(5) behind the name."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].decode("ascii").split()
-    except (OSError, ValueError):
-        return None
 
 
 def quiet_for(path: Path) -> float:

@@ -5,11 +5,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from miniuv.cache import network
 from miniuv.cache.inventory import measure
 from miniuv.cache.layout import Layout, check_trust, has_cache
 from miniuv.cache.lease import fresh_lease_name
 from miniuv.cache.lock_list import list_locks
+from miniuv.cache.mounts import is_remote, kind_of
 from miniuv.cache.owner import read_owner
 from miniuv.cache.runtime import runtime_folder
 from miniuv.doctor.findings import Finding, note, told, wrong
@@ -47,14 +47,14 @@ def _of_file_system(folder: Path) -> Iterator[Finding]:
     existing = next(each for each in (folder, *folder.parents) if each.exists())
     free = shutil.disk_usage(existing).free
     device = existing.stat().st_dev
-    kind = network.kind_of(device) or "of an unknown kind"
+    kind = kind_of(device) or "of an unknown kind"
     yield Finding(text=f"its file system is {kind}, with {size(free)} free")
     if free < _LITTLE:
         yield wrong(f"only {size(free)} are free there", "make room; `miniuv cache prune` removes what is not used")
     facts = os.statvfs(existing)
     if facts.f_files and not facts.f_favail:
         yield wrong("no more files can be made there (no inodes are free)", "`miniuv cache prune`, or remove others")
-    if network.is_remote(device):
+    if is_remote(device):
         yield note("it is reached over a network: that is slow", "name a folder on a local disk with `--cache-dir`")
 
 

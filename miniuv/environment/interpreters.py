@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from miniuv.environment import places, probe, siblings
+from miniuv.environment.family import family
 from miniuv.errors import CacheError, TargetError
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.request import TargetRequest
@@ -161,8 +162,8 @@ class Interpreters:
                     return probe.read(probe.Answer(answer), executable=executable)
                 except TargetError:
                     self._reporter.note(f"what the cache has of `{executable}` is no use: asked again")
-        family = _family(executable) if self._store is not None else None
-        if (known := self._of_sibling(family, executable)) is not None:
+        common = _family(executable) if self._store is not None else None
+        if (known := self._of_sibling(common, executable)) is not None:
             return known
         fresh = probe.ask(executable, runner=self._runner, environ=self._environ)
         interpreter = probe.read(fresh, executable=executable)
@@ -171,15 +172,15 @@ class Interpreters:
         if self._store is not None and action is not None and is_itself:
             with contextlib.suppress(CacheError):  # on a full disk it is asked again next time
                 self._store.write_record(action, {"answer": fresh})
-                if family is not None and siblings.is_typical(fresh, executable):
-                    self._store.write_record(family, {"answer": fresh, "prefix": str(interpreter.prefix)})
+                if common is not None and siblings.is_typical(fresh, executable):
+                    self._store.write_record(common, {"answer": fresh, "prefix": str(interpreter.prefix)})
         return interpreter
 
-    def _of_sibling(self, family: str | None, executable: Path) -> Interpreter | None:
+    def _of_sibling(self, common: str | None, executable: Path) -> Interpreter | None:
         """Answer from what another environment of the same installation said; ``None`` where none was asked yet."""
-        if self._store is None or family is None:
+        if self._store is None or common is None:
             return None
-        record = self._store.read_record(family) or {}
+        record = self._store.read_record(common) or {}
         answer = siblings.answer_of_sibling(record.get("answer"), record.get("prefix"), executable)
         try:
             return None if answer is None else probe.read(answer, executable=executable)
@@ -212,8 +213,8 @@ def _action(executable: Path) -> str | None:
 
 def _family(executable: Path) -> str | None:
     """Name what an answer for every environment of the same installation depends on."""
-    family = siblings.family(executable)
-    return None if family is None else json.dumps({"kind": "interpreters", **_surroundings(), "family": family})
+    common = family(str(executable))
+    return None if common is None else json.dumps({"kind": "interpreters", **_surroundings(), "family": common})
 
 
 def _surroundings() -> dict[str, object]:

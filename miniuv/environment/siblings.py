@@ -5,34 +5,11 @@ environments whose interpreter is a link to that of the installation, and that h
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from miniuv.environment.family import is_below
 from miniuv.environment.probe import Answer
-
-_OF_ONE = frozenset({"prompt", "command"})
-"""Keys of ``pyvenv.cfg`` that say how this one was made and is called; no interpreter reads them."""
-
-_LARGEST = 16 * 1024
-
-
-def family(executable: Path) -> list[str] | None:
-    """Name what siblings have in common; ``None`` where ``executable`` belongs to no environment of this kind."""
-    prefix = executable.parent.parent
-    try:
-        with (prefix / "pyvenv.cfg").open(encoding="utf-8") as file:
-            text = file.read(_LARGEST + 1)
-        real = os.path.realpath(executable)
-        facts = os.stat(real)
-    except (OSError, ValueError):
-        return None
-    if len(text) > _LARGEST or _is_below(real, os.path.realpath(prefix)) or os.path.isdir(prefix / "conda-meta"):
-        return None
-    lines = (line.strip() for line in text.splitlines())
-    told = sorted(line for line in lines if line and line.partition("=")[0].strip().lower() not in _OF_ONE)
-    identity = f"{facts.st_size} {facts.st_mtime_ns} {facts.st_ino}"
-    return [f"{executable.parent.name}/{executable.name}", real, identity, *told]
 
 
 def is_typical(answer: Answer, executable: Path) -> bool:
@@ -42,9 +19,9 @@ def is_typical(answer: Answer, executable: Path) -> bool:
     return (
         facts["executable"] == str(executable)
         and facts["prefix"] == prefix
-        and not _is_below(facts["base_prefix"], prefix)
+        and not is_below(facts["base_prefix"], prefix)
         # Before 3.11 an environment takes its own interpreter for that of the installation.
-        and (facts["base_executable"] == str(executable) or not _is_below(facts["base_executable"], prefix))
+        and (facts["base_executable"] == str(executable) or not is_below(facts["base_executable"], prefix))
         and not facts["is_conda"]
     )
 
@@ -65,8 +42,4 @@ def answer_of_sibling(answer: object, prefix: object, executable: Path) -> Answe
 
 
 def _moved(path: str, old: str, new: str) -> str:
-    return new + path[len(old) :] if _is_below(path, old) else path
-
-
-def _is_below(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder}/")
+    return new + path[len(old) :] if is_below(path, old) else path

@@ -122,10 +122,10 @@ class TestExclusion:
     def test_a_lock_on_a_file_that_lost_its_name_is_no_lock(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        import filelock
+        from miniuv.cache import flock
 
         path = tmp_path / "lock"
-        native = filelock.lock_descriptor
+        native = flock.lock_descriptor
         tries = []
 
         def lock_after_a_replacement(descriptor: int, *, blocking: bool) -> bool:
@@ -134,7 +134,7 @@ class TestExclusion:
                 path.unlink()
             return native(descriptor, blocking=blocking)
 
-        monkeypatch.setattr(filelock, "lock_descriptor", lock_after_a_replacement)
+        monkeypatch.setattr(flock, "lock_descriptor", lock_after_a_replacement)
         file = LockFile.try_lock(path)
         assert file is not None
         assert len(tries) == 2
@@ -349,12 +349,12 @@ class TestTrouble:
     def test_a_file_system_without_locks_is_warned_about_once_and_lived_with(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
     ) -> None:
-        import filelock
+        from miniuv.cache import flock
 
         def refuse(descriptor: int, *, blocking: bool) -> bool:
             raise OSError(code, os.strerror(code))
 
-        monkeypatch.setattr(filelock, "lock_descriptor", refuse)
+        monkeypatch.setattr(flock, "lock_descriptor", refuse)
         reporter = RecordingReporter()
         locks = make_manager(tmp_path, reporter)
         for subject in ("a", "b"):
@@ -367,7 +367,7 @@ class TestTrouble:
         code = (
             MANAGER
             + """
-import filelock, resource
+import resource
 from miniuv.errors import CacheError
 resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
 files = []

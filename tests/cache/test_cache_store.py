@@ -270,7 +270,7 @@ def test_logs_have_fresh_names_and_only_the_youngest_are_kept(tmp_path: Path) ->
 
 
 READ_ONLY = """
-import codecs, filelock, json, os, re, secrets, shutil, tempfile  # later this user may see none of them
+import codecs, json, os, re, secrets, shutil, tempfile  # later this user may see none of them
 from pathlib import Path
 from miniuv.cache.store import Store
 from tests.support.processes import RecordingReporter

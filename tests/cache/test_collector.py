@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import filelock
 import pytest
 
 from miniuv.cache import collector as collector_module
 from miniuv.cache import exchange as exchange_module
+from miniuv.cache import flock
 from miniuv.cache.collector import Collection, Collector
 from miniuv.cache.inventory import Inventory, take_inventory
 from miniuv.cache.layout import EntryKind, Layout
@@ -336,7 +336,7 @@ class TestLeases:
         def refuse(*_: object, **__: object) -> bool:
             raise OSError(errno.ENOSYS, "Function not implemented")
 
-        monkeypatch.setattr(filelock, "lock_descriptor", refuse)
+        monkeypatch.setattr(flock, "lock_descriptor", refuse)
         ours = Owner.this_process(step="")
         gone = self.lease(root, "1-a", replace(ours, ticks=ours.ticks - 1).encode().decode())
         unknown = self.lease(root, "2-b", "")

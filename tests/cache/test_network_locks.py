@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from miniuv.cache import network
+from miniuv.cache import mounts
 from tests.support.processes import OtherProcess
 from tests.support.shims import compile_shim
 
@@ -27,13 +27,13 @@ def test_a_file_system_over_a_network_is_known_by_its_mount(
     import os
 
     (tmp_path / "mountinfo").write_text(_MOUNTS)
-    monkeypatch.setattr(network, "_MOUNTS", tmp_path / "mountinfo")
-    assert network.is_remote(os.makedev(*device)) is remote
+    monkeypatch.setattr(mounts, "_MOUNTS", tmp_path / "mountinfo")
+    assert mounts.is_remote(os.makedev(*device)) is remote
 
 
 def test_nothing_is_thought_remote_where_nobody_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network, "_MOUNTS", tmp_path / "nowhere")
-    assert not network.is_remote(33)
+    monkeypatch.setattr(mounts, "_MOUNTS", tmp_path / "nowhere")
+    assert not mounts.is_remote(33)
 
 
 LOCKING = """

@@ -185,12 +185,12 @@ def test_without_flock_nobody_is_in_an_environment_with_somebody_else(base: Path
 def test_without_flock_the_holder_is_told_by_name(base: Path, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno
 
-    import filelock
+    from miniuv.cache import flock
 
     def refuse(descriptor: int, *, blocking: bool) -> bool:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
-    monkeypatch.setattr(filelock, "lock_descriptor", refuse)
+    monkeypatch.setattr(flock, "lock_descriptor", refuse)
     reporter = RecordingReporter()
     locks = LockManager(base / "locks", runtime=base, reporter=reporter)
     environ = {"LD_PRELOAD": str(library), "BROKEN_LOCKS": "ENOSYS"}
