@@ -10,6 +10,7 @@ Room                  Layer  One line
 ``cli``               12     Command line to request; one module per command; the only place that exits
 ``pipeline``          11     The steps of a command, in order
 ``doctor``            10     Findings about all that miniuv rests on: one module for each thing looked at
+``replay``            10     An installation again, for another environment that has nothing in it
 ``basis``             10     What an outcome rests on, written down for the fast exit
 ``workshop``          10     The composition root: puts the things together
 ``resolve``           9      ``InstallRequest`` to ``Resolution``, through resolvelib; conflicts in sentences
@@ -33,6 +34,7 @@ Room                  Layer  One line
 ``state``             1      The state file of an environment, which the fast exit reads
 ``errors``            0      ``MiniuvError`` and its tree
 ``stamps``            0      What a file was like, in one line, and whether it still is so
+``hashes``            0      Digests of small texts, without OpenSSL
 ``values``            0      Classes of values, as ``dataclasses`` makes them, in a small part of the time
 ====================  =====  ================================================================================
 """

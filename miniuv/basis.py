@@ -5,9 +5,8 @@ In doubt nothing is written, and nothing fails because of it.
 
 import contextlib
 import os
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import miniuv
@@ -22,10 +21,7 @@ from miniuv.models.source import ArchiveSource, DirectorySource, PinnedGit, Pinn
 from miniuv.resolve.gather import Inputs
 from miniuv.settings import Settings
 from miniuv.sources.catalog import Catalog
-from miniuv.stamps import TICK, holds, newest_time, settled, stamp
-
-_STATES_KEPT = 8
-"""Of one environment: each command line has its own, and so has each shell with other variables."""
+from miniuv.stamps import TICK, holds, newest_time, stamp
 
 
 def environment_stamps(interpreter: Interpreter, *, just_changed: bool = False) -> tuple[str, ...]:
@@ -89,57 +85,33 @@ def write_state(basis: Basis, *, key: str, color: str, told: Sequence[str], star
     if newest_time(basis.inputs) >= started - TICK or not all(map(holds, (*basis.inputs, *basis.builds))):
         return
     prefix = basis.interpreter.prefix
-    places = [str(prefix), str(prefix / WORK_FOLDER), *([basis.target] if basis.target else [])]
     with contextlib.suppress(OSError):
-        folder = prefix / state.FOLDER
-        folder.mkdir(mode=0o700, exist_ok=True)
-        taken = settled(lambda: [*map(stamp, places), *_environment(basis.interpreter)])
-        if taken is None or tuple(taken[len(places) :]) != basis.environment or os.path.lexists(prefix / WORK_FOLDER):
-            return
-        lines = dict.fromkeys((*taken, *basis.inputs, *basis.builds))
-        content = state.render(inode=folder.stat().st_ino, color=color, told=told, stamps=[*lines])
-        _replace(folder / key, content)
-        _trim(folder)
+        state.write(
+            str(prefix),
+            key,
+            absent=str(prefix / WORK_FOLDER),
+            target=basis.target or "",
+            look=lambda: _environment(basis.interpreter),
+            expected=basis.environment,
+            inputs=(*basis.inputs, *basis.builds),
+            color=color,
+            told=told,
+        )
 
 
-def _replace(file: Path, content: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=file.parent)
-    try:
-        with open(descriptor, "wb") as stream:
-            stream.write(content)
-        os.rename(temporary, file)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _trim(folder: Path) -> None:
-    by_age = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    for path in by_age[_STATES_KEPT:]:
-        path.unlink(missing_ok=True)
+def date_back(interpreter: Interpreter, infos: Sequence[str]) -> None:
+    """Let every later change of the environment show; see ``state.date_environment_back``."""
+    sites = [str(site) for site in site_folders(interpreter)]
+    state.date_environment_back(infos, scripts=str(interpreter.scheme.scripts), sites=sites)
 
 
 def _environment(interpreter: Interpreter) -> list[str]:
-    scheme = interpreter.scheme
-    own = [interpreter.executable, interpreter.prefix / "pyvenv.cfg", interpreter.prefix / "conda-meta", scheme.scripts]
-    lines = [stamp(str(path)) for path in own]
-    for site in map(str, site_folders(interpreter)):
-        lines.append(stamp(site))
-        for name in sorted(os.listdir(site)):
-            if name.endswith(".dist-info") and not name.startswith("~"):
-                lines += _of_distribution(f"{site}/{name}")
-            elif name.endswith((".dist-info", ".egg-info", ".egg-link")):
-                return []
-    return lines
-
-
-def _of_distribution(info: str) -> Iterator[str]:
-    """A file that appears or goes shows in its folder; those that matter may be edited in place, too."""
-    yield stamp(info)
-    for name in ("METADATA", "RECORD", "direct_url.json"):
-        path = f"{info}/{name}"
-        with contextlib.suppress(FileNotFoundError):
-            yield stamp(path, linked=os.lstat(path).st_nlink > 1)
+    return state.environment_stamps(
+        str(interpreter.prefix),
+        executable=str(interpreter.executable),
+        scripts=str(interpreter.scheme.scripts),
+        sites=[str(site) for site in site_folders(interpreter)],
+    )
 
 
 def _target(request: InstallRequest) -> str | None:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Never
 
+_ASKING = frozenset({"-U", "--upgrade", "--reinstall", "--force-reinstall", "--no-reuse", "--refresh"})
+"""With these nothing is ever remembered."""
+
 _MAX_BYTES = 64 << 20
 _LINK = getattr(os, "O_NOFOLLOW", 0)
 
@@ -27,9 +30,19 @@ def main() -> Never:
     """Leave at once where nothing is to be done; else run the command that ``sys.argv`` names."""
     began = time.perf_counter()
     arguments = sys.argv[1:]
-    if "install" in arguments and (told := standing(arguments, os.environ)) is not None:
-        _tell(*told, seconds=time.perf_counter() - began)
-        os._exit(0)
+    if "install" in arguments:
+        if (told := standing(arguments, os.environ)) is not None:
+            color, lines = told
+            spent = _spent(time.perf_counter() - began)
+            lines = [f"{line[:-1]}{spent}" if line[-1:] == "%" else line for line in lines]
+            _tell(color, [(line, f"\x1b[2m{line}\x1b[0m") for line in lines])
+            os._exit(0)
+        if not _ASKING.intersection(arguments):
+            from miniuv.replay.perform import perform
+
+            if (done := perform(arguments, os.environ)) is not None:
+                _tell(*done)
+                os._exit(0)
     if arguments in (["--version"], ["-V"]) and _print(f"miniuv {__version__}"):
         os._exit(0)
     from miniuv.cli.entry import main as run
@@ -41,7 +54,7 @@ def standing(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[str,
     """When colour is wanted, and what the command would tell that changes nothing; ``None`` where it has to be run."""
     try:
         directory = os.getcwd()
-        folder = os.path.join(_environment(arguments, environ, directory), state.FOLDER)
+        folder = os.path.join(state.environment_folder(arguments, environ, directory), state.FOLDER)
         lines = _read(folder, state.key(arguments, environ, directory)).split("\n")
         header, inode, color = lines[:3]
         if header != state.HEADER or lines[-2:] != [state.END, ""] or int(inode) != os.stat(folder).st_ino:
@@ -55,30 +68,6 @@ def standing(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[str,
         elif not holds(line):
             return None
     return color, told
-
-
-def _environment(arguments: Sequence[str], environ: Mapping[str, str], directory: str) -> str:
-    """The folder in which the command would find its environment; a state file is found nowhere else."""
-    python = ""
-    for position, word in enumerate(arguments):
-        name, equals, value = word.partition("=")
-        if name in ("-p", "--python"):
-            python = value if equals else "".join(arguments[position + 1 : position + 2])
-    if python:
-        path = os.path.join(directory, os.path.expanduser(python))
-        return path if os.path.isdir(path) else os.path.dirname(os.path.dirname(path))
-    for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
-        if environ.get(variable):
-            return os.path.join(directory, environ[variable])
-    folder = directory
-    while True:
-        found = os.path.join(folder, ".venv")
-        if os.path.isfile(f"{found}/pyvenv.cfg") or os.path.isdir(f"{found}/conda-meta"):
-            return found
-        above = os.path.dirname(folder)
-        if above == folder:
-            raise ValueError("no environment")
-        folder = above
 
 
 def _read(folder: str, key: str) -> str:
@@ -107,16 +96,19 @@ def _print(text: str) -> bool:
     return True
 
 
-def _tell(color: str, told: Sequence[str], *, seconds: float) -> None:
+def _spent(seconds: float) -> str:
+    milliseconds = seconds * 1000
+    return f"{milliseconds:.0f}ms" if milliseconds >= 1 else f"{milliseconds:.2f}ms"
+
+
+def _tell(color: str, told: Sequence[tuple[str, str]]) -> None:
+    """Write lines, of which each is given without colour and with it."""
     if sys.stderr is None:
         return
-    milliseconds = seconds * 1000
-    spent = f"{milliseconds:.0f}ms" if milliseconds >= 1 else f"{milliseconds:.2f}ms"
     try:
         colored = color == "always" or (color == "terminal" and sys.stderr.isatty())
-        begin, end = ("\x1b[2m", "\x1b[0m") if colored else ("", "")
         for line in told:
-            sys.stderr.write(f"{begin}{line[:-1] + spent if line[-1:] == '%' else line}{end}\n")
+            sys.stderr.write(f"{line[colored]}\n")
         sys.stderr.flush()
     except (OSError, ValueError):  # who reads no more does not want to hear about it
         return

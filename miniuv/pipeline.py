@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 
-from miniuv.basis import environment_stamps, make_basis
+from miniuv.basis import date_back, environment_stamps, make_basis
 from miniuv.environment.consistency import new_problems
 from miniuv.environment.installed import fingerprint, installed_distributions
 from miniuv.install.bytecode import Bytecode
@@ -16,6 +17,7 @@ from miniuv.models.interpreter import Interpreter
 from miniuv.models.outcome import Outcome
 from miniuv.models.plan import Plan, PlannedRemoval
 from miniuv.models.request import InstallOptions, InstallRequest, TargetRequest
+from miniuv.replay.keep import Installation, keep
 from miniuv.reporter import Reporter, counted
 from miniuv.resolve.gather import Asked, names_of, read_inputs, with_file_options
 from miniuv.values import replace
@@ -42,6 +44,7 @@ def install(request: InstallRequest, session: Session) -> Outcome:
             recover(interpreter, reporter=reporter)
     bytecode = Bytecode(store=session.store, interpreter=interpreter, runner=session.runner, reporter=reporter)
     asked: Asked | None = None
+    done: Installation | None = None
     with Workshop.open(session, interpreter, options, inputs) as workshop:
         while True:
             seen, present = fingerprint(interpreter), environment_stamps(interpreter)
@@ -78,7 +81,9 @@ def install(request: InstallRequest, session: Session) -> Outcome:
                 committed = fingerprint(interpreter) == seen
                 if committed:
                     with counted(reporter, "install", len(prepared)):
-                        commit_plan(staged, outcome.plan.removals, options=options, reporter=reporter)
+                        journal = commit_plan(staged, outcome.plan.removals, options=options, reporter=reporter)
+                    done = Installation(staged=staged, journal=journal, installed=installed, interpreter=interpreter)
+                    date_back(interpreter, [new.info for new in staged.distributions])
                     present = environment_stamps(interpreter, just_changed=True)
             if committed:
                 _warn_of_new_problems(installed, outcome, interpreter, reporter, resolved=not options.no_deps)
@@ -92,7 +97,19 @@ def install(request: InstallRequest, session: Session) -> Outcome:
             environment=present,
             catalog=workshop.catalog,
         )
-        return replace(outcome, basis=basis)
+        again = None
+        if done is not None and basis is not None and workshop.footing is not None:
+            again = partial(
+                keep,
+                done,
+                outcome=outcome,
+                basis=basis,
+                footing=workshop.footing,
+                store=session.store,
+                environ=session.environ,
+                directory=str(session.directory),
+            )
+        return replace(outcome, basis=basis, keep=again)
 
 
 def uninstall(

@@ -29,7 +29,7 @@ from miniuv.project.requirement_file import MAX_BYTES, RequirementFile
 from miniuv.reporter import Reporter
 from miniuv.resolve.finder import Finder
 from miniuv.resolve.gather import Asked, Inputs, ask, ask_for_build
-from miniuv.resolve.memo import Memo, Question
+from miniuv.resolve.memo import Footing, Memo, Question
 from miniuv.settings import Settings
 from miniuv.settings.options import flag
 from miniuv.sources.archive import Archives
@@ -252,6 +252,11 @@ class Workshop:
         """Keep the resolution for whoever asks the same, now that all of it is prepared."""
         if self._answered is not None and not self._session.reporter.warned:
             self._memo.keep(*self._answered)
+
+    @property
+    def footing(self) -> Footing | None:
+        """What the resolution rests on, once it is remembered."""
+        return self._memo.footing
 
     def prepare(self, plan: Plan) -> tuple[PreparedWheel, ...]:
         """Fetch, build and unpack everything that ``plan`` installs; what proves damaged in the cache is made anew."""

@@ -191,6 +191,10 @@ class Store:
             os.rename(damaged, doomed)
         remove_tree(doomed)
 
+    def record_path(self, action: str) -> Path:
+        """Where ``write_record`` puts the record of ``action``."""
+        return self._layout.record(text_digest(action))
+
     def read_record(self, action: str) -> dict[str, object] | None:
         """What ``write_record`` kept for ``action``; anything that cannot be read is a miss."""
         for layout in (self._layout, self._readable):

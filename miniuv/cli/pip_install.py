@@ -72,7 +72,6 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
     from miniuv.models.request import InstallOptions, InstallRequest
     from miniuv.pipeline import install
-    from miniuv.report.outcome import place_lines, reason_lines
 
     _check(arguments, context.directory)
     request = InstallRequest(
@@ -104,6 +103,15 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         except ResolutionError as error:
             error.hint = _meant_as_folder(request) or error.hint
             raise
+        _tell(outcome, request, arguments, context)
+        _keep(outcome, arguments, context)
+    _remember(outcome, arguments, context)
+    return 0
+
+
+def _tell(outcome: "Outcome", request: "InstallRequest", arguments: argparse.Namespace, context: Context) -> None:
+    from miniuv.report.outcome import place_lines, reason_lines
+
     resolved = outcome.resolution.candidates if outcome.resolution else {}
     for option, names in (
         ("--upgrade-package", request.options.upgrade_packages),
@@ -117,8 +125,22 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         for line in reason_lines(outcome):
             context.reporter.line(line)
     context.reporter.outcome(outcome)
-    _remember(outcome, arguments, context)
-    return 0
+
+
+def _keep(outcome: "Outcome", arguments: argparse.Namespace, context: Context) -> None:
+    """Let the next environment that has nothing in it get the same at once; told would be the same, too."""
+    if outcome.keep is None or arguments.explain or arguments.verbose or context.reporter.warned:
+        return
+    from miniuv.report.style import color_rule
+
+    count = len(outcome.resolution.candidates) if outcome.resolution else 0
+    told = context.reporter.repeated(count)
+    outcome.keep(
+        arguments=context.argv,
+        color=color_rule(arguments.color, context.environ),
+        again=[line for line in told if line.endswith("%")],
+        quiet=not told,
+    )
 
 
 def _remember(outcome: "Outcome", arguments: argparse.Namespace, context: Context) -> None:

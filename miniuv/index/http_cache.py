@@ -9,6 +9,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from miniuv.cache.store import Store
 from miniuv.cache.trouble import is_out_of_space
@@ -144,6 +145,14 @@ class HttpCache:
         """Whether ``look`` would answer with this very body, and ask nobody."""
         kept = None if self._offline or self._refresh else self._load(action)
         return kept is not None and kept.body == body and kept.is_fresh(self._clock())
+
+    def freshness(self, action: str) -> tuple[Path, float, float] | None:
+        """The record of an answer, when it came, and until when it is fresh; ``None`` where none is kept."""
+        kept = self._load(action)
+        if kept is None:
+            return None
+        end = kept.fetched + lifetime(kept.headers, kept.status)
+        return self._store.record_path(action), kept.fetched, end
 
     def confirm(self, action: str, body: str, *, accept: str, limit: int) -> bool:
         """Whether ``look`` answers with this very body, which is asked now; whoever looks then is told the same."""

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from urllib.parse import urljoin
 
 from packaging.utils import NormalizedName
@@ -117,6 +118,10 @@ class PackageIndex:
     def is_unchanged(self, bodies: Mapping[str, str]) -> bool:
         """Whether every page would be the same as in ``Consulted``, without asking anybody."""
         return all(self._http.is_unchanged(action, str(body)) for action, body in bodies.items())
+
+    def freshness(self, action: str) -> tuple[Path, float, float] | None:
+        """Where the answer is recorded, when it came, and until when it is fresh; seconds since the epoch."""
+        return self._http.freshness(action)
 
     def confirm(self, action: str, body: str) -> bool:
         """Whether one page is the same as in ``Consulted``, asked of the server where it may not be answered for.

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
@@ -17,12 +17,12 @@ import msgspec
 
 from miniuv.environment.places import JOURNALS
 from miniuv.errors import InstallError
+from miniuv.install.journal_form import HEADER, encode
 from miniuv.install.layout import Layout
 from miniuv.install.moves import Move, UnrestoredError
 from miniuv.install.staging import is_private
 from miniuv.values import dataclass, replace
 
-_HEADER = "miniuv journal 1"
 _UNDO, _DO = JOURNALS
 
 
@@ -135,33 +135,19 @@ def way_out(layout: Layout, titles: Iterable[str]) -> str:
 
 
 def _encode(journal: Journal) -> bytes:
-    start = f"{journal.layout.data}/"
-
-    def short(paths: Sequence[str]) -> list[str]:
-        return [path.removeprefix(start) for path in paths]
-
-    content = {
-        "titles": journal.titles,
-        "folders": short(journal.folders),
-        "moves": [
-            {
-                **dict(zip(("place", "aside"), short((move.place, move.aside)), strict=True)),
-                "kind": move.kind,
-                "facts": move.facts,
-                **({"entries": move.entries} if move.entries >= 0 else {}),
-            }
-            for move in journal.moves
-        ],
-    }
-    text = json.dumps(content, separators=(",", ":")).encode("ascii")
-    return f"{_HEADER} {hashlib.sha256(text).hexdigest()}\n".encode("ascii") + text + b"\n"
+    return encode(
+        journal.titles,
+        journal.folders,
+        [(move.kind, move.place, move.aside, move.facts, move.entries) for move in journal.moves],
+        start=f"{journal.layout.data}/",
+    )
 
 
 def _decode(data: bytes, layout: Layout) -> _Content:
     """The inverse of ``_encode``; raises ``ValueError`` for whatever ``write`` would not have written."""
     header, _, text = data.partition(b"\n")
     text = text.removesuffix(b"\n")
-    if header != f"{_HEADER} {hashlib.sha256(text).hexdigest()}".encode("ascii"):
+    if header != f"{HEADER} {hashlib.sha256(text).hexdigest()}".encode("ascii"):
         raise ValueError("it is damaged, or of another version")
     content = msgspec.convert(json.loads(text), _Content)
 

@@ -59,8 +59,10 @@ def apply_plan(
 
 def commit_plan(
     staged: StagedPlan, removals: Sequence[PlannedRemoval], *, options: InstallOptions, reporter: Reporter
-) -> None:
+) -> Journal:
     """Put what is staged into its place, and take out what it replaces and the ``removals``, by renames only.
+
+    Answers what was carried out.
 
     The caller holds the environment's lock, has let ``recover`` look for an earlier change, and has made sure that the
     plan still fits. Whatever goes wrong while we live, the environment is as it was: raises ``InstallError`` or
@@ -87,6 +89,7 @@ def commit_plan(
         with deferred_signals() as interrupted:
             journal.write()
             carry_out(journal, interrupted=interrupted)
+        return journal
 
 
 def _leaving(

@@ -1,5 +1,7 @@
 """What was done."""
 
+from collections.abc import Callable
+
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.plan import Plan
 from miniuv.models.resolution import Resolution
@@ -31,3 +33,5 @@ class Outcome:
     dry_run: bool = False
     basis: Basis | None = None
     """``None`` where the same command has to be run again to know."""
+    keep: Callable[..., None] | None = None
+    """Writes down how to do it again elsewhere, see ``replay.keep``; ``None`` where that cannot be said."""

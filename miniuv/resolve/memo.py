@@ -6,6 +6,7 @@ asked for again, all at once, and must be the very same. In doubt nothing is rem
 """
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,6 +56,20 @@ class Question:
     options: InstallOptions
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Footing:
+    """What a resolution rests on: nothing of it has changed as long as all of this holds."""
+
+    files: Sequence[str]
+    """Stamps of files, also of what builds rest on."""
+    pages: Sequence[str]
+    """Stamps of the cache's records of answers of indexes."""
+    begin: float
+    """Seconds since the epoch: all answers had come by then."""
+    end: float
+    """When the first of them is stale."""
+
+
 class Memo:
     """Remembers for one target; to be made before anything is read for it."""
 
@@ -80,6 +95,8 @@ class Memo:
         self._directory = directory
         self._refresh = refresh
         self._started = time.time_ns()
+        self.footing: Footing | None = None
+        """Of the resolution that was found or kept; ``None`` where neither was."""
 
     def find(self, question: Question) -> Resolution | None:
         """The resolution that ``question`` led to before, where nothing of what it rested on has changed."""
@@ -100,6 +117,7 @@ class Memo:
                     return None
                 for pinned in asked:
                     self._catalog.asked[pinned] = pinned
+                self.footing = self._footing(pages, files)
                 return found
             case _:
                 return None
@@ -131,6 +149,19 @@ class Memo:
                 "environ": whole_environment_digest(self._environ) if builds else None,
                 "resolution": record,
             },
+        )
+        self.footing = self._footing(pages.bodies, [*dict.fromkeys((*files, *builds))])
+
+    def _footing(self, pages: Mapping[str, str], files: Sequence[str]) -> Footing | None:
+        known = [self._index.freshness(page) for page in pages]
+        if None in known:
+            return None
+        told = [each for each in known if each is not None]
+        return Footing(
+            files=tuple(files),
+            pages=tuple(stamp(str(path)) for path, _, _ in told),
+            begin=max((began for _, began, _ in told), default=0.0),
+            end=min((end for _, _, end in told), default=math.inf),
         )
 
     def _applies(self, question: Question) -> bool:

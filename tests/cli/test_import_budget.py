@@ -51,7 +51,7 @@ def test_the_version_is_told_by_next_to_nothing(world: World) -> None:
 
     assert beyond(modules, NEVER | NETWORK | WORK | READING) == []
     assert {name for name in modules if name.startswith("miniuv.")} <= {
-        "miniuv.noop", "miniuv.state", "miniuv.stamps",
+        "miniuv.hashes", "miniuv.noop", "miniuv.state", "miniuv.stamps",
     }  # fmt: skip
 
 
