@@ -42,7 +42,9 @@ def install(request: InstallRequest, session: Session) -> Outcome:
     elif is_recovery_due(interpreter):
         with session.environment_lock(interpreter):
             recover(interpreter, reporter=reporter)
-    bytecode = Bytecode(store=session.store, interpreter=interpreter, runner=session.runner, reporter=reporter)
+    bytecode = Bytecode(
+        store=session.store, jobs=session.jobs, interpreter=interpreter, runner=session.runner, reporter=reporter
+    )
     asked: Asked | None = None
     done: Installation | None = None
     with Workshop.open(session, interpreter, options, inputs) as workshop:

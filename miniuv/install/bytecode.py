@@ -14,6 +14,7 @@ from pathlib import Path
 from miniuv.archive.intact import examine, hash_file
 from miniuv.archive.manifest import MANIFEST, TREE, load_unpacked, write_manifest
 from miniuv.cache.boot import DURABLE, boot_id, may_be_torn
+from miniuv.cache.jobs import Job, JobRunner
 from miniuv.cache.store import Store
 from miniuv.cache.trouble import is_out_of_space
 from miniuv.errors import CacheError
@@ -31,8 +32,11 @@ _FORMAT = 1
 class Bytecode:
     """For one interpreter."""
 
-    def __init__(self, *, store: Store, interpreter: Interpreter, runner: Runner, reporter: Reporter) -> None:
+    def __init__(
+        self, *, store: Store, jobs: JobRunner, interpreter: Interpreter, runner: Runner, reporter: Reporter
+    ) -> None:
         self._store = store
+        self._jobs = jobs
         self._interpreter = interpreter
         self._runner = runner
         self._reporter = reporter
@@ -40,23 +44,42 @@ class Bytecode:
     def of(self, wheels: Iterable[UnpackedWheel]) -> dict[str, str]:
         """The ``.pyc`` in the cache for each module of ``wheels``, by the module's path in the cache.
 
-        What is missing is compiled first. A module that cannot be compiled is left out, and nothing is said of it.
+        What is missing is compiled first, once for all who need the same. A module that cannot be compiled is left
+        out, and nothing is said of it.
         """
         wanted = {self._key(wheel): wheel for wheel in wheels if _modules(wheel)}
-        found = {key: entry for key in wanted if (entry := self._find(key)) is not None}
-        missing = {key: wheel for key, wheel in wanted.items() if key not in found}
-        if missing:
-            try:
-                self._compile(missing)
-            except CacheError as error:
-                if not is_out_of_space(error):
-                    raise
-            found |= {key: entry for key in missing if (entry := self._find(key)) is not None}
+        found = self._obtain(wanted)
         return {
             source: f"{entry.root}/{path}"
             for key, entry in found.items()
             for source, path in _pairs(wanted[key], entry, self._interpreter)
         }
+
+    def _obtain(self, wanted: dict[str, UnpackedWheel]) -> dict[str, UnpackedWheel]:
+        """The entries of ``wanted``. One job for all: an interpreter's start costs as much as a small wheel."""
+        found: dict[str, UnpackedWheel] = {}
+
+        def look() -> dict[str, UnpackedWheel] | None:
+            for key in wanted:
+                if key not in found and (entry := self._find(key)) is not None:
+                    found[key] = entry
+            return found if len(found) == len(wanted) else None
+
+        def run() -> dict[str, UnpackedWheel]:
+            self._compile({key: wheel for key, wheel in wanted.items() if key not in found})
+            look()
+            return found
+
+        return self._jobs.obtain(
+            Job(
+                kind="bytecode",
+                subject="\n".join(sorted(wanted)),
+                title=f"compiled modules of {len(wanted)} wheels",
+                permit="free",
+                lookup=look,
+                run=run,
+            )
+        )
 
     def _find(self, key: str) -> UnpackedWheel | None:
         place = self._store.find("bytecode", key)
@@ -75,6 +98,13 @@ class Bytecode:
         return entry
 
     def _compile(self, missing: dict[str, UnpackedWheel]) -> None:
+        try:
+            self._compile_into_cache(missing)
+        except CacheError as error:
+            if not is_out_of_space(error):
+                raise
+
+    def _compile_into_cache(self, missing: dict[str, UnpackedWheel]) -> None:
         with self._store.staging("compile") as staged:
             modules = [
                 Module(source=f"{wheel.root}/{file.path}", final=file.path, place=f"{staged}/{key}/{TREE}/{file.path}")

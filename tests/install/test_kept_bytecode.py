@@ -1,13 +1,22 @@
 """``--compile`` compiles a wheel once for all environments of an interpreter."""
 
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from miniuv.cache.jobs import JobRunner
+from miniuv.cache.store import Store
 from miniuv.install import compile as compiling
+from miniuv.install.bytecode import Bytecode
+from miniuv.process import Completed, SubprocessRunner
+from miniuv.reporter import Reporter
 from tests.support.commands import World
+from tests.support.environments import Environment
+from tests.support.processes import read_lock_log, until
 from tests.support.wheels import make_wheel
 
 WHERE = "import sys\ndef where(): return sys._getframe().f_code.co_filename\n"
@@ -56,6 +65,44 @@ def test_a_second_environment_is_given_what_the_first_compiled(
     assert sorted(compiled) == ["foo.py", "pkg/a.py"]
     assert (world.site / "foo-1.0.dist-info/RECORD").read_text() == record
     assert len([line for line in record.splitlines() if line.endswith(".pyc,,")]) == 2
+
+
+class _Held(SubprocessRunner):
+    """Starts nothing before it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_start = threading.Event()
+        self.runs = 0
+
+    def run(self, argv: Sequence[str], **options: Any) -> Completed:
+        self.runs += 1
+        assert self.may_start.wait(30)
+        return super().run(argv, **options)
+
+
+def test_who_needs_the_same_at_the_same_time_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "log"
+    monkeypatch.setenv("MINIUV_LOCK_LOG", str(log))
+    env = Environment.make(tmp_path)
+    wheels = [env.prepare(make_wheel(tmp_path, name, "1.0", {f"{name}.py": ""})).wheel for name in ("foo", "bar")]
+    runner = _Held()
+
+    def compiled() -> dict[str, str]:
+        with Store.open(tmp_path / "store", reporter=Reporter(), runtime=tmp_path / "runtime") as store:
+            jobs = JobRunner(locks=store.locks, reporter=Reporter(), limits={}, lock_wait=None)
+            kept = Bytecode(store=store, jobs=jobs, interpreter=env.interpreter, runner=runner, reporter=Reporter())
+            return kept.of(wheels)
+
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(compiled) for _ in range(2)]
+        until(lambda: log.exists() and any(event["event"] == "wait" for event in read_lock_log(log)))
+        runner.may_start.set()
+        first, second = (each.result(60) for each in both)
+
+    assert runner.runs == 1
+    assert first == second
+    assert {Path(source).name for source in first} == {"foo.py", "bar.py"}
 
 
 def test_python_takes_it_for_its_own_and_names_the_module_where_it_lies(world: World, tmp_path: Path) -> None:
