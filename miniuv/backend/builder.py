@@ -80,17 +80,16 @@ class Builder:
         pyproject: Pyproject | None,
         title: str,
         editable: bool,
-        private: bool = False,
         identity: str = "",
         trace: bool = False,
     ) -> "ReadyBuild":
-        """Get everything that the build of ``folder`` needs, so that the build itself waits for nobody.
+        """Get what the build of ``folder`` needs, so that the build itself waits for nobody.
 
-        Call it with no job lock held: build requirements are resolved and may be built, build environments
-        are made, and the backend is asked what else it needs, each as a job of its own. ``get_requires_for_*``
-        may write into the tree (``egg-info``), so its job holds the lock of the source tree, unless ``folder`` is a
-        ``private`` copy that nobody else knows; where its ``identity`` says all that makes it what it is, the answer is
-        kept. ``trace``: see ``ReadyBuild.reports``.
+        Call it with no job lock held: build requirements are resolved and may be built, and build environments are
+        made. ``get_requires_for_*`` may write into the tree (``egg-info``), so it belongs to the build, under the lock
+        of the source tree (``ReadyBuild.lacks``). But where ``folder`` is a private copy that nobody else knows, and
+        ``identity`` says all that makes it what it is, the backend is asked here, and the answer is kept.
+        ``trace``: see ``ReadyBuild.reports``.
         """
         if pyproject is None:
             raise ProjectError(
@@ -118,20 +117,22 @@ class Builder:
                 trace=traces,
                 warm=None if pyproject.build_system.backend_path else self._warm,
             )
-            further = self._further_requirements(hooks, private=private, identity=identity)
-            if unmet(further, wheels, self._interpreter, title):
-                prefix, _ = self._environment((*requires, *further), title)
-                environment = hook_environment(self._environ, prefix)
-                hooks = replace(hooks, python=prefix / "bin" / "python", environment=environment)
-            return ReadyBuild(
+            ready = ReadyBuild(
                 hooks=hooks,
-                requirements=(*requires, *further),
+                present=wheels,
+                environment=lambda requirements: self._environment(requirements, title)[0],
+                environ=self._environ,
                 pyproject=pyproject,
                 interpreter=self._interpreter,
                 reporter=self._reporter,
                 work=work,
                 resources=stack.pop_all(),
             )
+        if identity:
+            ready.hear(self._kept_requirements(ready, f"requires of {identity}\n{ready.context}"))
+            if ready.lacks():
+                ready.provide()
+        return ready
 
     def _environment(self, requirements: Sequence[str], title: str) -> tuple[Path, tuple[UnpackedWheel, ...]]:
         """A build environment and what is in it; wheels that prove damaged on the way are made anew."""
@@ -154,29 +155,7 @@ class Builder:
                 hint=error.hint,
             ) from error
 
-    def _further_requirements(self, hooks: Hooks, *, private: bool, identity: str) -> tuple[str, ...]:
-        def run() -> tuple[str, ...]:
-            with activity(self._reporter, "metadata", hooks.title) as asking:
-                return hooks.requirements(partial(self._reporter.progress, asking))
-
-        if identity:
-            return self._kept_requirements(hooks, f"requires of {identity}\n{_context(hooks)}", run)
-        if private:
-            return self._jobs.limited("build", run)
-        return self._jobs.obtain(
-            Job(
-                kind="requires",
-                subject=f"{hooks.kind} {hooks.python} {hooks.folder}",
-                title=f"{hooks.title} (build requirements)",
-                permit="build",
-                lookup=lambda: None,
-                run=run,
-                source_tree=hooks.folder,
-                failing=_context(hooks),
-            )
-        )
-
-    def _kept_requirements(self, hooks: Hooks, action: str, run: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
+    def _kept_requirements(self, ready: "ReadyBuild", action: str) -> tuple[str, ...]:
         def lookup() -> tuple[str, ...] | None:
             match self._store.read_record(action):
                 case {"requires": list(lines)} if all(isinstance(line, str) for line in lines):
@@ -185,11 +164,11 @@ class Builder:
                     return None
 
         def ask() -> tuple[str, ...]:
-            lines = run()
+            lines = ready.ask()
             self._store.write_record(action, {"requires": list(lines)})
             return lines
 
-        title = f"{hooks.title} (build requirements)"
+        title = f"{ready.title} (build requirements)"
         return self._jobs.obtain(
             Job(kind="requires", subject=action, title=title, permit="build", lookup=lookup, run=ask)
         )
@@ -201,31 +180,38 @@ def _context(hooks: Hooks) -> str:
 
 
 class ReadyBuild:
-    """A project whose build environment is complete. Its methods never wait for another job.
+    """A project whose build environment is there. Only ``provide`` waits for another job.
 
-    Call them under the job that holds the lock of the source tree, one at a time. A context manager: leaving
-    it removes its temporary files, which otherwise happens with the store's.
+    Call the other methods under the job that holds the lock of the source tree, one at a time, and ``lacks`` first. A
+    context manager: leaving it removes its temporary files, which otherwise happens with the store's.
     """
 
     def __init__(
         self,
         *,
         hooks: Hooks,
-        requirements: tuple[str, ...],
+        present: Sequence[UnpackedWheel],
+        environment: Callable[[Sequence[str]], Path],
+        environ: Mapping[str, str],
         pyproject: Pyproject,
         interpreter: Interpreter,
         reporter: Reporter,
         work: Path,
         resources: ExitStack,
     ) -> None:
+        """``present`` is in the build environment; ``environment`` makes another one, and ``environ`` is to be its."""
         self._hooks = hooks
-        self.requirements = requirements
-        """What is in the build environment: what the project asks for, and what its backend does besides."""
+        self._present = present
+        self._environment = environment
+        self._environ = environ
         self._pyproject = pyproject
         self._interpreter = interpreter
         self._reporter = reporter
         self._work = work
         self._resources = resources
+        self._further: tuple[str, ...] | None = None
+        """What the backend needs besides; ``None`` until that is known."""
+        self._is_provided = False
         self._prepared: Path | None = None
         self._told: CoreMetadata | None = None
         """What is in ``_prepared``."""
@@ -238,6 +224,38 @@ class ReadyBuild:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._resources.close()
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return self._hooks.title
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """What the build environment is made for: what the project asks for, and what its backend does besides."""
+        return (*self._pyproject.build_system.requires, *(self._further or ()))
+
+    def ask(self) -> tuple[str, ...]:
+        """Have the backend say what it needs besides ``build-system.requires``."""
+        with activity(self._reporter, "metadata", self.title) as asking:
+            self._further = self._hooks.requirements(partial(self._reporter.progress, asking))
+        return self._further
+
+    def hear(self, further: tuple[str, ...]) -> None:
+        """Take what the backend would say; it is not asked then."""
+        self._further = further
+
+    def lacks(self) -> bool:
+        """Whether the backend, which is asked once, needs more than there is: then ``provide`` that, and come again."""
+        further = self.ask() if self._further is None else self._further
+        return not self._is_provided and bool(unmet(further, self._present, self._interpreter, self.title))
+
+    def provide(self) -> None:
+        """Make a build environment with all that is needed; call it with no job lock held."""
+        prefix = self._environment(self.requirements)
+        environment = hook_environment(self._environ, prefix)
+        self._hooks = replace(self._hooks, python=prefix / "bin" / "python", environment=environment)
+        self._is_provided = True
 
     @property
     def context(self) -> str:

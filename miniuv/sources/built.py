@@ -164,9 +164,7 @@ class BuiltWheels:
         project = self.copy(tree)
         pyproject = read_project(project, title=tree.title)
         title = build_title(pyproject, tree.title)
-        ready = self._builder.prepare(
-            project, pyproject=pyproject, title=title, editable=False, private=True, identity=tree.identity
-        )
+        ready = self._builder.prepare(project, pyproject=pyproject, title=title, editable=False, identity=tree.identity)
         return self._copies.enter_context(ready)
 
     def _action(self, what: str, identity: str) -> str:

@@ -54,24 +54,31 @@ class Directories:
             pinned.path, pyproject=pyproject, title=title, editable=pinned.editable, trace=attempt.refusal is None
         )
 
-        def run() -> UnpackedWheel:
+        def run() -> UnpackedWheel | None:
+            if ready.lacks():
+                return None
             with self._store.staging("wheel") as output:
                 wheel = self._wheels.publish_built(ready.build(output))
             attempt.keep(wheel, ready)
             return wheel
 
-        return self._jobs.obtain(
-            Job(
-                kind="wheel",
-                subject=f"{pinned.path} {'editable' if pinned.editable else 'plain'}",
-                title=title,
-                permit="build",
-                lookup=attempt.find,  # whoever waited may find that there is nothing left to do
-                run=run,
-                source_tree=pinned.path,
-                failing=ready.context,
+        # Asked and built under one lock: whoever waits for it finds the wheel, and has nothing to ask any more.
+        while True:
+            wheel = self._jobs.obtain(
+                Job(
+                    kind="wheel",
+                    subject=f"{pinned.path} {'editable' if pinned.editable else 'plain'}",
+                    title=title,
+                    permit="build",
+                    lookup=attempt.find,  # whoever waited may find that there is nothing left to do
+                    run=run,
+                    source_tree=pinned.path,
+                    failing=ready.context,
+                )
             )
-        )
+            if wheel is not None:
+                return wheel
+            ready.provide()
 
 
 def _read(pinned: DirectorySource) -> Pyproject:

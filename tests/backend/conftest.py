@@ -16,7 +16,7 @@ from miniuv.models.interpreter import Interpreter
 from miniuv.process import SubprocessRunner
 from miniuv.project.pyproject import read_pyproject
 from miniuv.reporter import Reporter
-from tests.support.backends import FolderProvisioner
+from tests.support.backends import FolderProvisioner, completed
 
 BACKENDS = (
     "setuptools",
@@ -104,7 +104,9 @@ def prepare(store: Store, jobs: JobRunner, interpreter: Interpreter, no_wheels: 
             config_settings=config_settings,
         )
         builders.enter_context(builder)
-        return builder.prepare(folder, pyproject=read_pyproject(folder), title=f"{folder.name} 1.0", editable=editable)
+        title = f"{folder.name} 1.0"
+        ready = builder.prepare(folder, pyproject=read_pyproject(folder), title=title, editable=editable)
+        return completed(ready, jobs=jobs, folder=folder)
 
     with builders:
         yield go

@@ -24,6 +24,7 @@ from miniuv.reporter import Reporter
 from tests.support.backends import (
     RUNNER,
     FolderProvisioner,
+    completed,
     make_backed_project,
     make_installed_backend,
     make_tiny_project,
@@ -42,6 +43,7 @@ class Course:
     """One run of miniuv: every build shares its warm runners."""
 
     def __init__(self, store: Store, jobs: JobRunner, interpreter: Interpreter, provisioner: FolderProvisioner) -> None:
+        self.jobs = jobs
         self.runner = SubprocessRunner()
         self.builder = Builder(
             store=store,
@@ -55,7 +57,8 @@ class Course:
 
     def prepare(self, folder: Path) -> ReadyBuild:
         title = f"{folder.name} 1.0"
-        return self.builder.prepare(folder, pyproject=read_pyproject(folder), title=title, editable=False)
+        ready = self.builder.prepare(folder, pyproject=read_pyproject(folder), title=title, editable=False)
+        return completed(ready, jobs=self.jobs, folder=folder)
 
     def build(self, folder: Path) -> Path:
         with self.prepare(folder) as ready:

@@ -10,6 +10,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from miniuv.archive.wheel import load_unpacked, read_wheel_metadata, unpack_wheel
+from miniuv.backend.builder import ReadyBuild
+from miniuv.cache.jobs import Job, JobRunner
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.source import Sha256
 from miniuv.models.wheel import UnpackedWheel
@@ -65,6 +67,22 @@ def runner():
     with open(f"/proc/{os.getppid()}/cmdline") as file:
         return "warm" if "_warm_runner.py" in file.read() else "plain"
 """
+
+
+def completed(ready: ReadyBuild, *, jobs: JobRunner, folder: Path) -> ReadyBuild:
+    """Have the backend say what else it needs, under the lock of the source tree ``folder``, and provide it."""
+    asking = Job[bool](
+        kind="wheel",
+        subject=f"asking {folder}",
+        title="asking",
+        permit="build",
+        lookup=lambda: None,
+        run=ready.lacks,
+        source_tree=folder,
+    )
+    if jobs.obtain(asking):
+        ready.provide()
+    return ready
 
 
 def make_installed_backend(base: Path, code: str, **files: str) -> "FolderProvisioner":

@@ -21,6 +21,7 @@ from miniuv.sources.directory import Directories
 from miniuv.sources.folder import read_project
 from miniuv.sources.reuse import Reuse, Wish
 from miniuv.sources.wheels import Wheels
+from tests.support.backends import completed
 
 Contents = Mapping[str, tuple[bool, bytes]]
 
@@ -77,7 +78,7 @@ class FolderBuilds:
                 self._builder({}, Reporter()) as builder,
                 builder.prepare(folder, pyproject=read_pyproject(folder), title="sample 1", editable=editable) as ready,
             ):
-                return wheel_contents(ready.build(output))
+                return wheel_contents(completed(ready, jobs=self.jobs, folder=folder).build(output))
         except MiniuvError as error:
             return error.message
 
