@@ -60,9 +60,23 @@ def editable_files(name: str, *, shared: Sequence[str]) -> dict[str, str]:
         dependencies=[*turned[:3], *_FROM_INDEX, sibling],
         optional_dependencies={"dev": [*turned[3:], *_FROM_INDEX_TO_DEVELOP]},
     )
-    project = files["pyproject.toml"].partition("\n[tool.setuptools]")[0]
     return {
-        "pyproject.toml": f'{project}\n[tool.setuptools.packages.find]\nwhere = ["src"]\n',
+        "pyproject.toml": _found_in_src(files["pyproject.toml"]),
         f"src/{name}/__init__.py": f'"""{name}."""\n',
         **{f"src/{name}/part{part}.py": f'NAME = "{name}, part {part}"\n' for part in range(5)},
     }
+
+
+def service_files(name: str, *, dependencies: Sequence[str]) -> dict[str, str]:
+    """Return the files of an editable that requires ``dependencies``."""
+    package = name.replace("-", "_")
+    files = project_files(name, dependencies=dependencies)
+    return {
+        "pyproject.toml": _found_in_src(files["pyproject.toml"]),
+        f"src/{package}/__init__.py": f'"""{name}."""\n',
+    }
+
+
+def _found_in_src(project: str) -> str:
+    above, _, _ = project.partition("\n[tool.setuptools]")
+    return f'{above}\n[tool.setuptools.packages.find]\nwhere = ["src"]\n'

@@ -7,7 +7,15 @@ from functools import partial
 from pathlib import Path
 
 from bench.phases import COLD, NO_OP, WARM, Phase, at_once
-from bench.projects import DOUBLE, EDITABLES, SINGLE, editable_files, noted_project, repository_files
+from bench.projects import (
+    DOUBLE,
+    EDITABLES,
+    SINGLE,
+    editable_files,
+    noted_project,
+    repository_files,
+    service_files,
+)
 from demo.workshop import PROJECTS, Workshop
 from tests.support.git_repositories import GitRepository
 from tests.support.projects import write_files
@@ -15,6 +23,8 @@ from tests.support.projects import write_files
 _HOST = "https://git.bench.invalid/"
 """Where the git requirements point; ``insteadOf`` leads from here to loopback."""
 _ALONE = (COLD, WARM, NO_OP)
+PLAIN = "10 git, no editable"
+"""The scenario of git requirements that the command line names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +67,7 @@ class Scenario:
 def make_scenarios(workshop: Workshop, *, quick: bool) -> dict[str, Callable[[], Scenario]]:
     """Return what makes each scenario, by its name; the workshop's server serves the repositories."""
     few, crowd = (at_once(2), at_once(2, 4)) if quick else (at_once(2, 4), at_once(2, 4, 8, 16))
-    many = _GitRequirements(workshop.server.root)
+    many = _GitRequirements(workshop)
     makers: dict[str, Callable[[], Scenario]] = {
         "two editables": lambda: _demo_editables(workshop, phases=(*_ALONE, *few)),
         "eight editables": lambda: _team(workshop, phases=(*_ALONE, *crowd)),
@@ -67,6 +77,7 @@ def make_scenarios(workshop: Workshop, *, quick: bool) -> dict[str, Callable[[],
     sized = {main: (*_ALONE, *few), **dict.fromkeys(others, (COLD, WARM))}
     for size, phases in sized.items():
         makers[git_scenario(size)] = partial(many.scenario, size, phases)
+    makers[PLAIN] = partial(many.plain, 10, _ALONE)
     return makers
 
 
@@ -123,25 +134,42 @@ def _team(workshop: Workshop, *, phases: tuple[Phase, ...]) -> Scenario:
 
 
 class _GitRequirements:
-    """Small projects in a repository each, made as far as they are needed."""
+    """Small projects in a repository each, made as far as they are needed, and editables that require them."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, workshop: Workshop) -> None:
+        self._root = workshop.server.root
+        self._folder = workshop.folder / "services"
         self._made: dict[str, str] = {}
 
     def scenario(self, size: int, phases: tuple[Phase, ...]) -> Scenario:
-        """Return the scenario of the first ``size`` of them."""
-        names = [f"bench-project-{number:03}" for number in range(size)]
+        """Return the scenario of an editable that requires the first ``size`` of them."""
+        names = self._names(size)
+        project = service_files(f"service-{size}", dependencies=[self._made[name] for name in names])
+        return Scenario(
+            name=git_scenario(size),
+            phases=phases,
+            editables=(write_files(self._folder / f"service-{size}", project),),
+            repositories=tuple(f"{name}.git" for name in names),
+            packages=names,
+            size=size,
+            with_pip=size <= 10,
+        )
+
+    def plain(self, size: int, phases: tuple[Phase, ...]) -> Scenario:
+        """Return the scenario of the first ``size`` of them, with no project around."""
+        names = self._names(size)
+        return Scenario(
+            name=PLAIN,
+            phases=phases,
+            requirements=tuple(self._made[name] for name in names),
+            repositories=tuple(f"{name}.git" for name in names),
+            packages=names,
+        )
+
+    def _names(self, size: int) -> tuple[str, ...]:
+        names = tuple(f"bench-project-{number:03}" for number in range(size))
         for name in names:
             if name not in self._made:
                 commit = GitRepository.create(self._root / f"{name}.git").commit(noted_project(name))
                 self._made[name] = f"{name} @ git+{_HOST}{name}.git@{commit}"
-        return Scenario(
-            name=git_scenario(size),
-            phases=phases,
-            requirements=tuple(self._made[name] for name in names),
-            repositories=tuple(f"{name}.git" for name in names),
-            packages=tuple(names),
-            size=size,
-            with_pip=size <= 10,
-        )
+        return names

@@ -14,7 +14,7 @@ from miniuv import state
 from miniuv.cache.boot import UNKNOWN, boot_id
 from miniuv.cache.trust import distrust
 from miniuv.replay.lease import Held, owner_line, take_lease
-from miniuv.replay.record import FILES, FOLDER, TEXT, Facts, action, cache_folder, place
+from miniuv.replay.record import FILES, Facts, action, cache_folder, place
 from miniuv.replay.target import WORK_FOLDER, DoubtError, Target
 from miniuv.replay.work import Work, stage
 from miniuv.report.words import duration
@@ -61,7 +61,7 @@ def perform(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[str, 
             replay = _Replay(facts, body.split("\n"), target, f"{cache}/v1")
             (command,) = facts.one("command")
             with take_lease(f"{cache}/v1", command=command, pins=[pin for (pin,) in facts.all("pin")]):
-                replay.check_sources()
+                replay.note_use()
                 prepared = time.perf_counter()
                 replay.carry_out(owner_line(command, "install"))
                 done = time.perf_counter()
@@ -126,22 +126,13 @@ class _Replay:
         self._seen = target.look()
         self._present: list[str] = []
 
-    def check_sources(self) -> None:
-        """Note that the entries are used; raise ``ValueError`` where a file in the cache is not what was unpacked."""
+    def note_use(self) -> None:
+        """Note that entries of the cache are used; raises ``OSError`` where one is gone."""
         now = time.time()
         for (pin,) in self._facts.all("pin"):
             entry = f"{self._versioned}/{pin}"
             if abs(now - os.lstat(entry).st_mtime) > _UNUSED_FOR:
                 os.utime(entry)
-        source = ""
-        for row in self._rows:
-            kind, *fields = row.split("\0")
-            if kind == FOLDER:
-                source = f"{self._versioned}/{fields[1]}/"
-            elif kind != TEXT:
-                found = os.lstat(source + fields[0])
-                if [str(found.st_mode), str(found.st_size), str(found.st_mtime_ns)] != fields[1:4]:
-                    raise DoubtError("the cache was changed")
 
     def carry_out(self, owner: str) -> None:
         """Stage the files, then bring them in under the environment's lock, by a journal."""

@@ -14,12 +14,16 @@ from binascii import b2a_base64
 from miniuv.hashes import sha256
 from miniuv.install.journal_form import encode
 from miniuv.replay.record import COPY, FOLDER, LINK, PYTHON, TEXT
+from miniuv.replay.target import DoubtError
 from miniuv.stamps import date_back
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Self
+
+_WORTH_A_PROCESS = 1500
+"""Files."""
 
 _URLSAFE = bytes.maketrans(b"+/", b"-_")
 
@@ -90,17 +94,59 @@ class Work:
 
 
 def stage(rows: Sequence[str], *, folder: str, source: str, python: str) -> None:
-    """Link, copy and write the files of ``rows`` below ``folder``; ``source`` is the cache. Raises ``OSError``."""
-    promises: list[str] = []
+    """Link, copy and write the files of ``rows`` below ``folder``; ``source`` is the cache.
+
+    Many of them in two processes: the kernel takes longest, and serves both at once. Raises ``OSError``, and
+    ``DoubtError`` where a file in the cache is not what was unpacked.
+    """
+    half = next((at for at in range(len(rows) // 2, len(rows)) if rows[at].startswith(f"{FOLDER}\0")), len(rows))
+    if len(rows) < _WORTH_A_PROCESS or _cores() < 2:
+        half = len(rows)
+    child = os.fork() if half < len(rows) else 0
+    if half < len(rows) and child == 0:
+        code = 1
+        try:
+            _link(rows[half:], folder=folder, source=source)
+            code = 0
+        finally:
+            os._exit(code)
+    status = 0
+    try:
+        _link(rows[:half], folder=folder, source=source)
+    finally:
+        if child:
+            _, status = os.waitpid(child, 0)
+    if status:
+        raise DoubtError("the other half of the files could not be linked")
+    _write_texts(rows, folder=folder, source=source, python=python)
+
+
+def _link(rows: Sequence[str], *, folder: str, source: str) -> None:
     to = origin = ""
     for row in rows:
         kind, *fields = row.split("\0")
-        if kind == LINK:
-            os.link(origin + fields[0], to + fields[0])
-        elif kind == FOLDER:
+        if kind == FOLDER:
             to, origin = f"{folder}/{fields[0]}/", f"{source}/{fields[1]}/"
             os.makedirs(to, exist_ok=True)
+        elif kind == LINK:
+            name = fields[0]
+            _check(origin + name, fields)
+            os.link(origin + name, to + name)
+
+
+def _write_texts(rows: Sequence[str], *, folder: str, source: str, python: str) -> None:
+    """Copies and texts, in order: a text may tell the hash of an earlier one."""
+    promises: list[str] = []
+    to = origin = ""
+    for row in rows:
+        kind, _, rest = row.partition("\0")
+        if kind == LINK:
+            continue
+        fields = rest.split("\0")
+        if kind == FOLDER:
+            to, origin = f"{folder}/{fields[0]}/", f"{source}/{fields[1]}/"
         elif kind == COPY:
+            _check(origin + fields[0], fields)
             with open(origin + fields[0], "rb") as file:
                 _write(to + fields[0], file.read(), mode=int(fields[4]))
         elif kind == TEXT:
@@ -108,6 +154,20 @@ def stage(rows: Sequence[str], *, folder: str, source: str, python: str) -> None
             promise = b2a_base64(sha256(text).digest(), newline=False).translate(_URLSAFE).decode().rstrip("=")
             promises.append(f"sha256={promise},{len(text)}")
             _write(to + fields[0], text, mode=int(fields[1]))
+
+
+def _check(path: str, fields: Sequence[str]) -> None:
+    """Compare a file of the cache with mode, size and time as they were recorded."""
+    found = os.lstat(path)
+    if [str(found.st_mode), str(found.st_size), str(found.st_mtime_ns)] != fields[1:4]:
+        raise DoubtError("the cache was changed")
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return 1
 
 
 def _filled(pieces: Sequence[str], python: str, promises: Sequence[str]) -> Iterator[str]:

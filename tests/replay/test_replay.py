@@ -382,3 +382,43 @@ def test_killed_before_any_change_it_leaves_all_or_nothing(tmp_path: Path) -> No
         assert tree(world) == full, chosen
         assert not [*environment.rglob(".miniuv")], chosen
     assert outcomes == {False, True}
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """As ``recorded``, with so many files that two processes link them."""
+    world = World.make(tmp_path_factory.mktemp("crowded"))
+    files = {f"many/part{number // 100}/module{number}.py": f"N = {number}\n" for number in range(2000)}
+    make_wheel(world.folder / "links", "many", "1.0", files)
+    (world.folder / "requirements.txt").write_text("--find-links links\nmany\n")
+    for _ in range(20):
+        if run(world).is_replay:
+            return world
+        fresh(world)
+    pytest.fail("nothing is ever replayed")
+
+
+def test_many_files_are_all_there(crowded: World) -> None:
+    fresh(crowded)
+
+    assert run(crowded).is_replay
+    assert len([*crowded.site.glob("many/*/module*.py")]) == 2000
+    assert crowded.miniuv("pip", "check", "--files").code == 0
+
+
+@pytest.mark.parametrize("number", [0, 1999])
+def test_whichever_process_finds_the_cache_edited_nothing_has_happened(crowded: World, number: int) -> None:
+    fresh(crowded)
+    cache = Path(crowded.environ["MINIUV_CACHE_DIR"])
+    (path,) = (path for path in cache.rglob(f"module{number}.py") if "unpacked" in str(path))
+    path.write_text("edited = True\n")
+
+    ran = run(crowded)
+
+    assert (ran.code, ran.is_replay) == (0, False), ran.err
+    assert crowded.miniuv("pip", "check", "--files").code == 0
+    for _ in range(20):
+        fresh(crowded)
+        if run(crowded).is_replay:
+            return
+    pytest.fail("it is never replayed again")
