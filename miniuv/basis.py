@@ -45,10 +45,11 @@ def make_basis(
     interpreter: Interpreter,
     environment: tuple[str, ...],
     catalog: Catalog,
+    questions: tuple[tuple[str, str, str], ...],
 ) -> Basis | None:
     """Gather what a run rested on that left the environment as it was asked for; ``None`` in any doubt.
 
-    ``settings`` are with what requirement files say of indexes; ``environment`` as in ``Basis``.
+    ``settings`` are with what requirement files say of indexes; ``environment`` and ``questions`` as in ``Basis``.
     """
     target = _target(request)
     if not environment or target is None or not _may_stand(request, settings, interpreter):
@@ -72,6 +73,7 @@ def make_basis(
         environment=environment,
         inputs=tuple(lines),
         builds=tuple(dict.fromkeys(builds)),
+        questions=questions,
         target=target or None,
     )
 
@@ -94,6 +96,7 @@ def write_state(basis: Basis, *, key: str, color: str, told: Sequence[str], star
             look=lambda: _environment(basis.interpreter),
             expected=basis.environment,
             inputs=(*basis.inputs, *basis.builds),
+            questions=basis.questions,
             color=color,
             told=told,
         )
@@ -127,12 +130,11 @@ def _target(request: InstallRequest) -> str | None:
 
 def _may_stand(request: InstallRequest, settings: Settings, interpreter: Interpreter) -> bool:
     options = request.options
-    newest = options.upgrade or options.upgrade_packages
-    asks_again = newest or options.reinstall or options.reinstall_packages or options.no_reuse
+    asks_again = options.upgrade_packages or options.reinstall or options.reinstall_packages or options.no_reuse
     # A requirement that is the name of a file is refused.
     named = any(text.endswith((".txt", ".in")) for text in request.requirements)
     apart = request.target.system or not interpreter.is_environment
-    return not (asks_again or options.dry_run or settings.refresh or apart or named)
+    return not (asks_again or options.dry_run or (settings.refresh and not options.upgrade) or apart or named)
 
 
 def _of_source(pinned: PinnedSource, catalog: Catalog) -> tuple[Sequence[str], Sequence[str]] | None:

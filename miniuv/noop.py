@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Never
 
-_ASKING = frozenset({"-U", "--upgrade", "--reinstall", "--force-reinstall", "--no-reuse", "--refresh"})
+_ASKING = frozenset({"--reinstall", "--force-reinstall", "--no-reuse", "--refresh"})
 """With these nothing is ever remembered."""
 
 _MAX_BYTES = 64 << 20
@@ -61,11 +61,20 @@ def standing(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[str,
             return None
     except (OSError, ValueError):
         return None
-    told = []
+    told, questions = [], []
     for line in lines[3:-2]:
         if line[:2] == "> ":
             told.append(line[2:])
+        elif line[:2] == "? ":
+            questions.append(line[2:].split("\0"))
         elif not holds(line):
+            return None
+    if questions:
+        from miniuv.replay.confirm import confirmed
+        from miniuv.replay.record import cache_folder
+
+        known = [(accept, address, digest) for accept, address, digest in questions]
+        if not confirmed(known, cache=cache_folder(arguments, environ), environ=environ):
             return None
     return color, told
 

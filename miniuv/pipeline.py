@@ -91,6 +91,7 @@ def install(request: InstallRequest, session: Session) -> Outcome:
                 _warn_of_new_problems(installed, outcome, interpreter, reporter, resolved=not options.no_deps)
                 break
         workshop.remember()
+        footing = workshop.footing
         basis = make_basis(
             request=request,
             inputs=inputs,
@@ -98,15 +99,20 @@ def install(request: InstallRequest, session: Session) -> Outcome:
             interpreter=interpreter,
             environment=present,
             catalog=workshop.catalog,
+            questions=tuple(footing.answers) if footing is not None and options.upgrade else (),
         )
+        # Pages are asked for again with the session's settings, not with what a requirement file says of indexes.
+        plain = replace(workshop.settings, refresh=False) == session.settings
+        if options.upgrade and (footing is None or not plain):
+            basis = None
         again = None
-        if done is not None and basis is not None and workshop.footing is not None:
+        if done is not None and basis is not None and footing is not None:
             again = partial(
                 keep,
                 done,
                 outcome=outcome,
                 basis=basis,
-                footing=workshop.footing,
+                footing=footing,
                 store=session.store,
                 environ=session.environ,
                 directory=str(session.directory),

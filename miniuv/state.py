@@ -2,7 +2,8 @@
 
 ``<environment>/.miniuv-state/<key>`` is UTF-8 text, in lines: the header; the inode of its folder, which a copied
 environment does not have; when colour is wanted; then in any order what is to be told again (``> text``, a ``%`` at
-its end stands for the time it took) and stamps; the last line is ``end``. The key is a digest of the command line, the
+its end stands for the time it took), stamps, and pages to be asked for anew (``? accept NUL address NUL digest``);
+the last line is ``end``. The key is a digest of the command line, the
 variables, the working folder and this very miniuv, so that no secret is written down.
 """
 
@@ -125,6 +126,7 @@ def write(
     look: Callable[[], Sequence[str]],
     expected: Sequence[str],
     inputs: Sequence[str],
+    questions: Sequence[tuple[str, str, str]],
     color: str,
     told: Sequence[str],
 ) -> None:
@@ -144,7 +146,7 @@ def write(
     taken = settled(lambda: [*(stamp(place, dated=True) for place in places), *look()])
     if taken is None or taken[len(places) :] != list(expected) or os.path.lexists(absent):
         return
-    lines = [*dict.fromkeys((*taken, *inputs))]
+    lines = [*dict.fromkeys((*taken, *inputs)), *("? " + "\0".join(question) for question in questions)]
     content = render(inode=os.stat(folder).st_ino, color=color, told=told, stamps=lines)
     draft = f"{folder}/.new-{os.urandom(8).hex()}"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from miniuv.cli import foreign
 from miniuv.cli.context import Context
-from miniuv.cli.options import add_index, add_target, target_request
+from miniuv.cli.options import add_index, add_target, overrides, target_request
 from miniuv.errors import ResolutionError, UsageError
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _tell(outcome: "Outcome", request: "InstallRequest", arguments: argparse.Nam
 
 def _keep(outcome: "Outcome", arguments: argparse.Namespace, context: Context) -> None:
     """Let the next environment that has nothing in it get the same at once; told would be the same, too."""
-    if outcome.keep is None or arguments.explain or arguments.verbose or context.reporter.warned:
+    if outcome.keep is None or not _may_be_remembered(outcome, arguments, context):
         return
     from miniuv.report.style import color_rule
 
@@ -143,11 +143,16 @@ def _keep(outcome: "Outcome", arguments: argparse.Namespace, context: Context) -
     )
 
 
+def _may_be_remembered(outcome: "Outcome", arguments: argparse.Namespace, context: Context) -> bool:
+    """Whether the same would be told; and whether indexes, if they are to be asked, are asked as settings files say."""
+    asks = outcome.basis is not None and outcome.basis.questions
+    is_plain = not asks or not overrides(arguments).keys() - {"cache-dir"}
+    return is_plain and not (arguments.explain or arguments.verbose or context.reporter.warned)
+
+
 def _remember(outcome: "Outcome", arguments: argparse.Namespace, context: Context) -> None:
     """Let the fast exit know, unless the same command would have something to tell."""
-    if outcome.basis is None or outcome.resolution is None:
-        return
-    if arguments.explain or arguments.verbose or context.reporter.warned:
+    if outcome.basis is None or outcome.resolution is None or not _may_be_remembered(outcome, arguments, context):
         return
     from miniuv.basis import write_state
     from miniuv.report.style import color_rule

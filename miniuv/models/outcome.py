@@ -19,6 +19,8 @@ class Basis:
     """Files that were read when the command had begun."""
     builds: tuple[str, ...] = ()
     """What the builds of editables and local folders rest on; what they wrote themselves is newer than the command."""
+    questions: tuple[tuple[str, str, str], ...] = ()
+    """With ``--upgrade``, the pages of indexes to be asked for: ``Accept``, address, digest of the content."""
     target: str | None = None
     """The path that named the environment, where one did."""
 

@@ -88,7 +88,12 @@ def _lines(
         raise _UnfitError
     rows = list(_rows(done, store))
     yield record.HEADER
-    yield _line("valid", boot_id(), str(footing.begin), str(footing.end))
+    if basis.questions:
+        yield _line("valid", boot_id(), "0", "inf")
+        yield from (_line("ask", *question) for question in basis.questions)
+    else:
+        yield _line("valid", boot_id(), str(footing.begin), str(footing.end))
+        yield from (_line("page", line) for line in footing.pages)
     yield _line("family", *common)
     yield _line("python", str(interpreter.version))
     yield _line("command", json.dumps(Owner.this_process(step="").command))
@@ -108,8 +113,6 @@ def _lines(
     code = stamp(packaging.__file__, linked=True)
     for line in dict.fromkeys((*basis.inputs, *basis.builds, *footing.files, code)):
         yield _line("input", line)
-    for line in footing.pages:
-        yield _line("page", line)
     yield _line("titles", *journal.titles)
     for move in journal.moves:
         aside = _below(move.aside, f"{done.staged.staging.folder}/new")

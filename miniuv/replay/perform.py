@@ -54,6 +54,12 @@ def perform(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[str, 
         facts = Facts(head.split("\n"))
         target = Target(arguments, environ, directory)
         _check(facts, target, f"{cache}/v1")
+        questions = [(accept, address, digest) for accept, address, digest in facts.all("ask")]
+        if questions:
+            from miniuv.replay.confirm import confirmed
+
+            if not confirmed(questions, cache=cache, environ=environ):
+                return None
         resolved = time.perf_counter()
         # A signal would find things half done, so it comes when they are whole.
         before = signals.pthread_sigmask(signals.SIG_BLOCK, _HELD_BACK)
@@ -168,6 +174,7 @@ class _Replay:
                 look=target.stamps,
                 expected=self._present,
                 inputs=[line for (line,) in self._facts.all("input")],
+                questions=[(accept, address, digest) for accept, address, digest in self._facts.all("ask")],
                 color=color,
                 told=told,
             )

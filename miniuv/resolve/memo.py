@@ -20,6 +20,7 @@ from miniuv.cache.store import Store
 from miniuv.errors import MiniuvError
 from miniuv.index.local import local_path
 from miniuv.index.package_index import PackageIndex
+from miniuv.index.simple import ACCEPT
 from miniuv.models.installed import InstalledDistribution
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.request import InstallOptions
@@ -64,6 +65,8 @@ class Footing:
     """Stamps of files, also of what builds rest on."""
     pages: Sequence[str]
     """Stamps of the cache's records of answers of indexes."""
+    answers: Sequence[tuple[str, str, str]]
+    """The same: what was accepted, the address, and the digest of the content."""
     begin: float
     """Seconds since the epoch: all answers had come by then."""
     end: float
@@ -160,6 +163,7 @@ class Memo:
         return Footing(
             files=tuple(files),
             pages=tuple(stamp(str(path)) for path, _, _ in told),
+            answers=tuple((ACCEPT, page.removeprefix(f"get {ACCEPT} "), body) for page, body in pages.items()),
             begin=max((began for _, began, _ in told), default=0.0),
             end=min((end for _, _, end in told), default=math.inf),
         )
