@@ -21,6 +21,7 @@ from tests.support.git_repositories import GitRepository
 from tests.support.projects import project_files
 from tests.support.pythons import make_environment
 from tests.support.shims import compile_shim
+from tests.support.simple_index import SimpleIndex
 from tests.support.wheels import make_wheel
 
 ASKED = ("pip", "install", "-r", "requirements.txt")
@@ -39,6 +40,11 @@ class Ran:
     @property
     def is_replay(self) -> bool:
         return "miniuv.replay.perform" in self.modules and "miniuv.cli.entry" not in self.modules
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether indexes were asked, and nothing else was done by the normal path."""
+        return "miniuv.replay.confirm" in self.modules and "miniuv.cli.entry" not in self.modules
 
 
 def run(world: World, *arguments: str, environ: dict[str, str] | None = None) -> Ran:
@@ -132,10 +138,8 @@ def test_next_to_nothing_is_imported(world: World) -> None:
 
     modules = run(world).modules - set(_LOADED.findall(bare.err))
 
-    small = {"__future__", "_blake2", "_json", "_sha2", "binascii", "encodings.ascii", "errno", "fcntl"}
-    assert {name for name in modules if not name.startswith("miniuv")} <= small | (
-        {"hashlib", "_hashlib", "_sha256"} if sys.version_info < (3, 12) else set()
-    )
+    small = {"__future__", "_blake2", "_json", "_sha2", "_sha256", "binascii", "encodings.ascii", "errno", "fcntl"}
+    assert {name for name in modules if not name.startswith("miniuv")} <= small
 
 
 def test_the_fast_exit_knows_the_new_environment(world: World) -> None:
@@ -300,7 +304,7 @@ def test_what_is_not_as_it_was_is_left_to_the_normal_path(
     pytest.fail("it is never replayed again")
 
 
-@pytest.mark.parametrize("option", ["-U", "--reinstall", "--no-reuse", "--refresh"])
+@pytest.mark.parametrize("option", ["--reinstall", "--no-reuse", "--refresh"])
 def test_whoever_asks_for_new_things_is_never_given_what_is_remembered(world: World, option: str) -> None:
     asked = (*ASKED, option)
     for _ in range(3):
@@ -382,6 +386,80 @@ def test_killed_before_any_change_it_leaves_all_or_nothing(tmp_path: Path) -> No
         assert tree(world) == full, chosen
         assert not [*environment.rglob(".miniuv")], chosen
     assert outcomes == {False, True}
+
+
+def with_index(folder: Path, index: SimpleIndex) -> World:
+    world = World.make(folder, index=index.url)
+    make_wheel(folder / "index", "alpha", "1.0", {"alpha.py": ""}, requires=["beta"])
+    make_wheel(folder / "index", "beta", "1.0", {"beta.py": ""})
+    return world
+
+
+UPGRADE = ("pip", "install", "-U", "alpha")
+
+
+def upgraded(world: World, index: SimpleIndex) -> None:
+    """Install with ``-U`` into fresh environments until that is remembered."""
+    for _ in range(20):
+        fresh(world)
+        if run(world, *UPGRADE).is_confirmed:
+            return
+    pytest.fail("it is never remembered")
+
+
+def test_an_upgrade_asks_for_every_page_and_does_the_same_again(tmp_path: Path) -> None:
+    with SimpleIndex(tmp_path / "index") as index:
+        world = with_index(tmp_path, index)
+        upgraded(world, index)
+        fresh(world)
+        index.asked.clear()
+
+        ran = run(world, *UPGRADE)
+
+        assert ran.is_confirmed
+        assert (ran.code, world.installed()) == (0, {"alpha": "1.0", "beta": "1.0"}), ran.err
+        assert sorted(index.paths()) == ["/simple/alpha/", "/simple/beta/"]
+        index.asked.clear()
+        again = run(world, *UPGRADE)
+        assert (again.code, again.is_confirmed, "Audited 2 packages" in again.err) == (0, True, True)
+        assert sorted(index.paths()) == ["/simple/alpha/", "/simple/beta/"]
+
+
+@pytest.mark.parametrize("environment", ["fresh", "filled"])
+def test_an_upgrade_gets_what_is_new_on_the_index(tmp_path: Path, environment: str) -> None:
+    with SimpleIndex(tmp_path / "index") as index:
+        world = with_index(tmp_path, index)
+        upgraded(world, index)
+        run(world, *UPGRADE)
+        if environment == "fresh":
+            fresh(world)
+        make_wheel(tmp_path / "index", "beta", "2.0", {"beta.py": ""})
+
+        ran = run(world, *UPGRADE)
+
+        assert (ran.code, world.installed()) == (0, {"alpha": "1.0", "beta": "2.0"}), ran.err
+
+
+def test_an_upgrade_says_that_the_index_is_gone(tmp_path: Path) -> None:
+    with SimpleIndex(tmp_path / "index") as index:
+        world = with_index(tmp_path, index)
+        upgraded(world, index)
+    fresh(world)
+
+    ran = run(world, *UPGRADE, environ={"MINIUV_RETRIES": "0"})
+
+    assert ran.code == 1
+    assert "error:" in ran.err
+    assert world.installed() == {}
+
+
+def test_an_upgrade_with_an_index_of_the_command_line_is_done_in_full(tmp_path: Path) -> None:
+    with SimpleIndex(tmp_path / "index") as index:
+        world = with_index(tmp_path, index)
+        for _ in range(4):
+            fresh(world)
+            ran = run(world, *UPGRADE, "--index-url", index.url)
+            assert (ran.code, ran.is_confirmed) == (0, False), ran.err
 
 
 @pytest.fixture(scope="module")
