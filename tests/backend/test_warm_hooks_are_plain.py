@@ -241,6 +241,10 @@ def get_requires_for_build_wheel(config_settings=None):
                 for each in groups[group]:
                     dist = getattr(each, "dist", None)
                     print(step, group, each.name, each.value, dist and dist.metadata["Name"], file=file)
+            if sys.version_info >= (3, 10):
+                for wanted in ({"group": "tiny.group"}, {"group": "tiny.group", "name": "own"}, {"name": "tiny"}):
+                    some = metadata.entry_points(**wanted)
+                    print(step, wanted, type(some).__name__, list(some), file=file)
             for each in sorted(metadata.distributions(), key=lambda each: each.metadata["Name"]):
                 print(step, type(each.entry_points).__name__, list(each.entry_points), file=file)
             print(each.entry_points is each.entry_points, file=file)
