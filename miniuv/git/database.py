@@ -59,6 +59,11 @@ class Database:
     path: Path
     git: Git
 
+    def is_empty(self) -> bool:
+        """Whether no fetch has brought anything yet."""
+        borrows = (self.path / "objects" / "info" / "alternates").exists()
+        return not borrows and next((self.path / "objects" / "pack").iterdir(), None) is None
+
     def tags(self) -> dict[str, tuple[str, str | None]]:
         """Return every tag that is known, with its object and what is behind an annotated one."""
         return {name: ids for name, ids in self._refs().items() if name.startswith("refs/tags/")}

@@ -255,7 +255,9 @@ class Fetcher:
         self, remote: Remote, refspecs: Sequence[str], commit: str | None, *, staging: Path, database: Database
     ) -> None:
         private = Database(path=staging / f"fetch-{len(list(staging.iterdir()))}", git=self._git)
-        make_repository(private.path, like=commit or _EXAMPLES["git"], borrow=[database.path])
+        # Of what is borrowed git asks for the references, twice and with a process of its own.
+        borrow = [] if database.is_empty() else [database.path]
+        make_repository(private.path, like=commit or _EXAMPLES["git"], borrow=borrow)
         self._transport.fetch(remote, refspecs, into=private.path)
         if any((private.path / "objects").glob("??/*")):
             # A host that only serves files hands out single objects too; the database takes packs.

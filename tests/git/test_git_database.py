@@ -70,6 +70,14 @@ def test_only_what_is_missing_is_sent(tmp_path: Path, repository: GitRepository)
     assert sent == [1, 3]
 
 
+def test_a_first_fetch_does_not_look_for_what_is_here_already(tmp_path: Path, repository: GitRepository) -> None:
+    with open_room(tmp_path / "cache", environ={"GIT_TRACE": str(tmp_path / "trace")}) as room:
+        room.repositories.fetch(room.pin(repository.url, "main"))
+    trace = (tmp_path / "trace").read_text()
+    assert "index-pack" in trace
+    assert "for-each-ref" not in trace
+
+
 def test_a_deleted_tag_is_forgotten_with_the_next_fetch(tmp_path: Path, repository: GitRepository) -> None:
     database = fill(tmp_path / "cache", repository)
     assert "refs/tags/v1" in (database / "packed-refs").read_text()
