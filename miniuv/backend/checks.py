@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
@@ -47,8 +46,7 @@ def check_built_wheel(filename: str, pyproject: Pyproject, interpreter: Interpre
         raise BackendError(f"the backend built `{filename}` for a project named `{pyproject.name}`", where=title)
     if pyproject.version is not None and pyproject.version != version:
         raise BackendError(f"the backend built `{filename}` for version {pyproject.version}", where=title)
-    supported = frozenset(tag for text in interpreter.tags for tag in parse_tag(text))
-    if supported.isdisjoint(tags):
+    if frozenset(interpreter.tags).isdisjoint(map(str, tags)):
         raise BackendError(
             f"the backend built `{filename}`, which does not fit {interpreter.implementation} {interpreter.version}",
             where=title,
