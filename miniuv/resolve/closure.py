@@ -1,6 +1,7 @@
 """Which names come from a direct source, found out before the first index package is looked at."""
 
 from collections.abc import Mapping, Sequence
+from heapq import heappop, heappush
 
 from packaging.utils import NormalizedName
 
@@ -24,9 +25,12 @@ def direct_closure(
     """
     extras: dict[NormalizedName, set[str]] = {}
     sources: dict[NormalizedName, list[Requirement]] = {}
-    done: set[tuple[NormalizedName, str]] = set()
+    seen: set[tuple[NormalizedName, str]] = set()
+    left: list[tuple[bool, NormalizedName, str]] = []
+    """A heap: folders before others, then by name."""
     terms = roots
     while True:
+        wanted = {term.requirement.name for term in terms if isinstance(term, Want)}
         for term in terms:
             if isinstance(term, Want):
                 requirement = term.requirement
@@ -34,16 +38,17 @@ def direct_closure(
                 places = sources.setdefault(requirement.name, limits.sources(requirement.name))
                 if requirement.source is not None and not term.extra:
                     places.append(requirement)
-        left = [
-            (name, extra) for name in extras if sources[name] for extra in extras[name] if (name, extra) not in done
-        ]
+        for name in wanted:
+            for extra in extras[name] if sources[name] else ():
+                if (name, extra) not in seen:
+                    seen.add((name, extra))
+                    heappush(left, (not _is_folder(sources[name]), name, extra))
         if not left:
             ahead.release()
             return {name: places for name, places in sources.items() if places}
-        remote, name, extra = min((not _is_folder(sources[name]), name, extra) for name, extra in left)
+        remote, name, extra = heappop(left)
         if remote:
             ahead.release()
-        done.add((name, extra))
         terms = dependencies.of(Pick(direct.candidate(sources[name]), extra))
 
 
