@@ -31,6 +31,17 @@ def main() -> Never:
     began = time.perf_counter()
     arguments = sys.argv[1:]
     if "install" in arguments:
+        _leave_if_known(arguments, began)
+    if arguments in (["--version"], ["-V"]) and _print(f"miniuv {__version__}"):
+        os._exit(0)
+    from miniuv.cli.entry import main as run
+
+    run()
+
+
+def _leave_if_known(arguments: Sequence[str], began: float) -> None:
+    """Leave where nothing is to be done, or nothing new."""
+    try:
         if (told := standing(arguments, os.environ)) is not None:
             color, lines = told
             spent = _spent(time.perf_counter() - began)
@@ -43,11 +54,9 @@ def main() -> Never:
             if (done := perform(arguments, os.environ)) is not None:
                 _tell(*done)
                 os._exit(0)
-    if arguments in (["--version"], ["-V"]) and _print(f"miniuv {__version__}"):
-        os._exit(0)
-    from miniuv.cli.entry import main as run
-
-    run()
+    except KeyboardInterrupt:
+        _tell("never", [("error: interrupted", "")])
+        os._exit(130)
 
 
 def standing(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[str, list[str]] | None:

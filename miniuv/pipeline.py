@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 
+from miniuv import stamps
 from miniuv.basis import date_back, environment_stamps, make_basis
 from miniuv.environment.consistency import new_problems
 from miniuv.environment.installed import fingerprint, installed_distributions
@@ -90,6 +91,8 @@ def install(request: InstallRequest, session: Session) -> Outcome:
             if committed:
                 _warn_of_new_problems(installed, outcome, interpreter, reporter, resolved=not options.no_deps)
                 break
+        if done is not None:
+            stamps.date_back([str(interpreter.prefix)])  # the work folder has just left it
         workshop.remember()
         footing = workshop.footing
         basis = make_basis(

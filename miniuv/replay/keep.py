@@ -23,6 +23,7 @@ from miniuv.install.stage import StagedPlan
 from miniuv.models.installed import InstalledDistribution
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.outcome import Basis, Outcome
+from miniuv.models.url import redact
 from miniuv.replay import record
 from miniuv.report.outcome import change_lines
 from miniuv.report.style import Style
@@ -30,6 +31,10 @@ from miniuv.report.words import packages
 from miniuv.resolve.memo import Footing
 from miniuv.stamps import stamp
 from miniuv.values import dataclass
+
+_LIST = "replays"
+_KEPT = 64
+"""Records of one cache; one that links ten thousand files has a megabyte."""
 
 
 class _UnfitError(ValueError):
@@ -66,7 +71,21 @@ def keep(
         return
     with contextlib.suppress(_UnfitError, OSError, CacheError):
         text = "\n".join(_lines(done, outcome, basis, footing, store, color=color, again=again, quiet=quiet))
-        store.write_record(record.action(arguments, environ, directory), {"replay": text})
+        name = record.action(arguments, environ, directory)
+        store.write_record(name, {"replay": text})
+        _forget_others(name, store)
+
+
+def _forget_others(name: str, store: Store) -> None:
+    """Keep the newest records only: where a variable differs in every run, none of them is ever found again."""
+    match store.read_record(_LIST):
+        case {"names": list(names)}:
+            known = [each for each in names if isinstance(each, str) and each != name]
+        case _:
+            known = []
+    for old in known[: -_KEPT + 1]:
+        store.record_path(old).unlink(missing_ok=True)
+    store.write_record(_LIST, {"names": [*known[-_KEPT + 1 :], name]})
 
 
 def _lines(
@@ -126,7 +145,7 @@ def _lines(
         yield _line("counted", "prepare", f"Prepared {new}")
         yield _line("counted", "install", f"Installed {new}")
         plain, colored = (change_lines(outcome, style=Style(has)) for has in (False, True))
-        yield from (_line("change", *lines) for lines in zip(plain, colored, strict=True))
+        yield from (_line("change", *map(redact, lines)) for lines in zip(plain, colored, strict=True))
         yield from (_line("again", line) for line in again)
     root = f"{store.root}/v1"
     entries = {

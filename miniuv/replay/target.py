@@ -81,4 +81,4 @@ class Target:
         active = environ.get("VIRTUAL_ENV")
         if self.prefix == (active or f"{directory}/.venv"):
             return ""
-        return self.prefix.removeprefix(f"{directory}/")
+        return "." if self.prefix == directory else self.prefix.removeprefix(f"{directory}/")

@@ -15,7 +15,6 @@ from miniuv.hashes import sha256
 from miniuv.install.journal_form import encode
 from miniuv.replay.record import COPY, FOLDER, LINK, PYTHON, TEXT
 from miniuv.replay.target import DoubtError
-from miniuv.stamps import date_back
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,9 +75,6 @@ class Work:
     def change(self, moves: Sequence[tuple[str, str, str, int]], *, titles: Sequence[str], start: str) -> None:
         """Write the journal and do what it says; raises ``OSError``, and then it stays for whoever comes next."""
         draft, journal = f"{self.folder}/journal", f"{self._above}/journal"
-        for _, _, aside, _ in moves:
-            if aside.endswith(".dist-info"):
-                date_back((f"{aside}/RECORD", f"{aside}/direct_url.json", aside))
         known = [(kind, place, aside, _facts(aside), entries) for kind, place, aside, entries in moves]
         _write(draft, encode(titles, [self.folder], known, start=start), durably=True)
         os.rename(draft, journal)

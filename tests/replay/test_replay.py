@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import signal
+import socket
 import sys
 import zlib
 from collections.abc import Callable
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from miniuv.replay import record
+from miniuv.replay import keep, record
 from tests.support.commands import World
 from tests.support.crash_points import NUMBERS, watched
 from tests.support.git_repositories import GitRepository
@@ -500,3 +502,34 @@ def test_whichever_process_finds_the_cache_edited_nothing_has_happened(crowded: 
         if run(crowded).is_replay:
             return
     pytest.fail("it is never replayed again")
+
+
+def test_ctrl_c_ends_the_question_to_an_index(tmp_path: Path) -> None:
+    with SimpleIndex(tmp_path / "index") as index:
+        world = with_index(tmp_path, index)
+        upgraded(world, index)
+    fresh(world)
+    port = int(world.environ["MINIUV_INDEX_URL"].rpartition(":")[2].partition("/")[0])
+    with socket.create_server(("127.0.0.1", port)) as silent:
+        process = world.start(*UPGRADE)
+        silent.settimeout(60)
+        connection, _ = silent.accept()
+        with connection:  # it has asked, and waits for an answer
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+
+    assert (process.returncode, out) == (130, "")
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert world.installed() == {}
+
+
+def test_records_that_nobody_finds_again_go(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keep, "_KEPT", 3)
+    records = Path(world.environ["MINIUV_CACHE_DIR"]) / "v1" / "index"
+
+    for number in range(6):
+        fresh(world)
+        assert world.miniuv(*ASKED, environ={"JOB": str(number)}).code == 0
+
+    assert sum(b'"action":"replay ' in path.read_bytes() for path in records.iterdir()) == 3
