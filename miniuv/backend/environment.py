@@ -36,13 +36,17 @@ class _Model:
     def copy_bytecode(self, wheels: Sequence[UnpackedWheel], root: Path, interpreter: Interpreter) -> None:
         """Take what was compiled of the modules that are the same in another environment, which is made at ``root``."""
         ours, theirs = _sources(self.wheels), _sources(wheels)
+        modules = site_packages(interpreter)
+        made: set[str] = set()
         for path in sorted(path for path in theirs if ours.get(path) == theirs[path]):
-            compiled = site_packages(interpreter) / interpreter.compiled_path(path)
-            with contextlib.suppress(FileNotFoundError):
-                data = (self.root / compiled).read_bytes()
-                place = root / compiled
-                place.parent.mkdir(exist_ok=True)
-                place.write_bytes(data)
+            compiled = f"{modules}/{interpreter.compiled_path(path)}"
+            with contextlib.suppress(FileNotFoundError), open(f"{self.root}/{compiled}", "rb", buffering=0) as source:
+                folder = f"{root}/{compiled}".rpartition("/")[0]
+                if folder not in made:
+                    os.makedirs(folder, exist_ok=True)
+                    made.add(folder)
+                with open(f"{root}/{compiled}", "wb") as target:
+                    target.write(source.read())
 
 
 class BuildEnvironments:

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from miniuv.archive.intact import DamagedWheelError
 from miniuv.archive.scripts import read_entry_points, with_shebang
@@ -30,53 +31,65 @@ def place_wheel(wheel: UnpackedWheel, *, root: Path, interpreter: Interpreter, p
     """
     modules = site_packages(interpreter)
     schemes = {
-        "purelib": modules,
-        "platlib": modules,
-        "scripts": PurePosixPath("bin"),
-        "data": PurePosixPath(),
-        "headers": PurePosixPath("include", "site", f"python{interpreter.python}", wheel.filename.partition("-")[0]),
+        "purelib": str(modules),
+        "platlib": str(modules),
+        "scripts": "bin",
+        "data": ".",
+        "headers": f"include/site/python{interpreter.python}/{wheel.filename.partition('-')[0]}",
     }
-    for file in wheel.files:
-        target, scheme = _target(file.path, modules, schemes)
-        place = root / target
-        place.parent.mkdir(parents=True, exist_ok=True)
-        # Two wheels may bring one file (a namespace's `__init__.py`): the later one has it, as in pip.
-        place.unlink(missing_ok=True)
+    made: set[str] = set()
+    for file in wheel.files:  # hundreds of them: their paths stay text
+        target, scheme = _target(file.path, schemes)
+        place = f"{root}/{target}"
+        folder = place.rpartition("/")[0]
+        if folder not in made:
+            os.makedirs(folder, exist_ok=True)
+            made.add(folder)
         _copy(wheel, file, place)
         if scheme == "scripts":
-            if (content := with_shebang(place.read_bytes(), python)) is not None:
-                place.write_bytes(content)
-            place.chmod(0o755)
+            script = Path(place)
+            if (content := with_shebang(script.read_bytes(), python)) is not None:
+                script.write_bytes(content)
+            script.chmod(0o755)
     listed = root / modules / wheel.dist_info / "entry_points.txt"
     for entry in read_entry_points(listed.read_bytes(), where=wheel.filename) if listed.is_file() else ():
-        place = root / "bin" / entry.name
-        place.unlink(missing_ok=True)
-        place.write_bytes(entry.script(python))
-        place.chmod(0o755)
+        script = root / "bin" / entry.name
+        script.unlink(missing_ok=True)
+        script.write_bytes(entry.script(python))
+        script.chmod(0o755)
 
 
 def _abi(interpreter: Interpreter) -> str:
     return interpreter.tags[0].split("-")[1] if interpreter.tags else ""
 
 
-def _target(path: str, modules: PurePosixPath, schemes: Mapping[str, PurePosixPath]) -> tuple[PurePosixPath, str]:
+def _target(path: str, schemes: Mapping[str, str]) -> tuple[str, str]:
     top, _, rest = path.partition("/")
     if not top.endswith(".data"):
-        return modules / path, "modules"
+        return f"{schemes['purelib']}/{path}", "modules"
     scheme, _, inside = rest.partition("/")
-    return schemes[scheme] / inside, scheme
+    return f"{schemes[scheme]}/{inside}", scheme
 
 
-def _copy(wheel: UnpackedWheel, file: WheelFile, place: Path) -> None:
+def _copy(wheel: UnpackedWheel, file: WheelFile, place: str) -> None:
     digest = hashlib.sha256()
     try:
-        source = (wheel.root / file.path).open("rb")
+        source = open(f"{wheel.root}/{file.path}", "rb", buffering=0)  # noqa: SIM115  # closed below
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
         raise DamagedWheelError(wheel, (file.path,)) from error
-    with source, place.open("xb") as target:
+    with source, _fresh_file(place) as target:
         while chunk := source.read(_CHUNK):
             digest.update(chunk)
             target.write(chunk)
         os.fchmod(target.fileno(), 0o755 if file.executable else 0o644)
     if digest.hexdigest() != file.sha256:
         raise DamagedWheelError(wheel, (file.path,))
+
+
+def _fresh_file(place: str) -> IO[bytes]:
+    try:
+        return open(place, "xb")
+    except FileExistsError:
+        # Two wheels may bring one file (a namespace's `__init__.py`): the later one has it, as in pip.
+        os.unlink(place)
+        return open(place, "xb")
