@@ -21,8 +21,8 @@ from typing import Any, NoReturn
 _WRITERS = (io.BufferedRandom, io.BufferedWriter, io.TextIOWrapper)
 
 
-def become(request: dict[str, Any], script: types.CodeType, output: int, preloaded: frozenset[str]) -> NoReturn:
-    """Run ``script`` as ``__main__``, and end."""
+def become(request: dict[str, Any], script: types.CodeType, output: int, preloaded: frozenset[Any]) -> NoReturn:
+    """Run ``script`` as ``__main__``, and end. ``preloaded`` is what ``present`` has given before the fork."""
     status = 1
     try:
         _take_over(request, output)
@@ -112,24 +112,34 @@ def _finalize(status: int) -> int:
     return status
 
 
-def _report(path: str, preloaded: frozenset[str]) -> None:
-    """Write which modules the hook has imported that were not there before, in their order."""
+def present() -> frozenset[Any]:
+    """Everything that a report leaves out when it was there before the fork: names of modules, keys of patterns."""
+    return frozenset((*sys.modules, *_patterns()))
+
+
+def _patterns() -> Any:
+    return getattr(sys.modules.get("re"), "_cache", ())
+
+
+def _report(path: str, preloaded: frozenset[Any]) -> None:
+    """Write which modules the hook has imported, in their order, and which patterns it has compiled."""
     library = os.path.dirname(os.__file__) + "/"
-    found = []
-    for name, module in list(sys.modules.items()):
-        specification = getattr(module, "__spec__", None)
-        if name in preloaded or specification is None or specification.name != name or specification.origin is None:
+    modules = []
+    for name in [name for name in sys.modules if name not in preloaded]:
+        specification = getattr(sys.modules[name], "__spec__", None)
+        if specification is None or specification.name != name or specification.origin is None:
             continue
         file = specification.origin
         inside = file[len(library) :] if file.startswith(library) else None
         is_standard = file in ("built-in", "frozen") or (
             inside is not None and not inside.startswith(("site-packages/", "dist-packages/"))
         )
-        found.append([name, "" if is_standard else file])
-    if not found:
+        modules.append([name, "" if is_standard else file])
+    patterns = [key[1:3] for key in _patterns() if key not in preloaded and key[0] is str]
+    if not modules and not patterns:
         return
     try:
         with open(path, "w", encoding="utf-8") as file:
-            json.dump(found, file)
+            json.dump({"modules": modules, "patterns": patterns}, file)
     except (OSError, TypeError, ValueError):
         return

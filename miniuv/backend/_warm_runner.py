@@ -9,9 +9,9 @@ brings descriptors with it: the job's own socket, the output of the hook, then t
 
 - ``command``: ``[script, *arguments]``, what Python would have been started with
 - ``cwd``, ``environ``: where it runs, and the variables that it has besides our own
-- ``modules``: names to import before the fork
-- ``report``: a path; the child writes there what else it has imported, as JSON: ``[[name, file], ...]``;
-  no file for the standard library's
+- ``modules``, ``patterns``: names to import and regular expressions, with their flags, to compile before the fork
+- ``report``: a path; the child writes there what else it has imported and compiled, as JSON:
+  ``{"modules": [[name, file], ...], "patterns": [[text, flags], ...]}``; no file for the standard library's
 - ``trace``: ``null``, or ``[script, path]``: the script's ``start(path)`` and ``finish()`` enclose the hook
 
 The job's socket answers ``status N``, as ``waitpid`` says it, and ends when nothing is left to be waited for. It
@@ -37,6 +37,7 @@ import gc
 import importlib
 import json
 import os
+import re
 import select
 import signal
 import types
@@ -62,11 +63,11 @@ class _Runner:
         self._kernel = self._supervisor.kernel_control()
         self._printed, self._stdout = _capture_output()
         self._waking = -1
-        self._tried: set[str] = set()
+        self._tried: set[Any] = set()
         self._scripts: dict[str, types.CodeType] = {}
         self._jobs: dict[int, list[int]] = {}
         """By the keeper's pid: the job's socket and its locks, held here too until the keeper is gone."""
-        self._preloaded: frozenset[str] = frozenset()
+        self._preloaded: frozenset[Any] = frozenset()
 
     def run(self) -> NoReturn:
         self._supervisor.adopt_orphans(self._kernel)
@@ -89,7 +90,7 @@ class _Runner:
         job, output, *guards = descriptors
         request = json.loads(data)
         try:
-            self._preload([self._backend, *request["modules"]])
+            self._preload([self._backend, *request["modules"]], request["patterns"])
             script = self._script(request["command"][0])
             keeper = os.fork()
         except (_UnfitError, OSError) as error:
@@ -129,15 +130,17 @@ class _Runner:
                 except OSError:
                     continue
 
-    def _preload(self, names: list[str]) -> None:
+    def _preload(self, names: list[str], patterns: list[list[Any]]) -> None:
         names = [name for name in names if name not in self._tried]
-        if names:
-            self._tried.update(names)
+        patterns = [pattern for pattern in patterns if tuple(pattern) not in self._tried]
+        if names or patterns:
+            self._tried.update(names, map(tuple, patterns))
             _import_all(names, self._printed)
+            _compile_all(patterns)
             _load("_warm_metadata.py").remember()
             gc.collect()
             gc.freeze()  # a collection in a child then leaves the pages alone that it shares with us
-            self._preloaded = frozenset(sys.modules)
+            self._preloaded = self._hook.present()
         if _threads() != 1:
             raise _UnfitError("a thread runs")
 
@@ -258,6 +261,17 @@ def _import_all(names: list[str], printed: int) -> None:
             raise _UnfitError("an import prints something")
     except BlockingIOError:
         return
+
+
+def _compile_all(patterns: list[list[Any]]) -> None:
+    """Have ``re`` remember them; not one that it warns of, for the hook shall be warned itself."""
+    for text, flags in patterns:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                re.compile(text, flags)
+            except Exception:  # noqa: BLE001, S112  # the hook will see to it
+                continue
 
 
 def _surroundings() -> dict[str, object]:

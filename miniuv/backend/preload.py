@@ -32,6 +32,8 @@ _PLUGIN_GROUPS: Mapping[str, tuple[str, ...]] = {
 
 Imported = Sequence[tuple[str, str]]
 """Names of modules in the order of their import, each with its file; none for the standard library's."""
+Pattern = tuple[str, int]
+"""A regular expression and its flags."""
 
 
 class LearnedModules:
@@ -88,20 +90,23 @@ class LearnedModules:
                 return []
 
 
-def read_imported(report: Path) -> Imported:
+def read_report(report: Path) -> tuple[Imported, Sequence[Pattern]]:
     """What a hook has reported; nothing where there is no report."""
     try:
-        entries = json.loads(report.read_bytes())
-    except (OSError, ValueError):
-        return []
-    found = []
-    for entry in entries if isinstance(entries, list) else []:
-        match entry:
-            case [str(name), str(file)]:
-                found.append((name, file))
+        match json.loads(report.read_bytes()):
+            case {"modules": list(modules), "patterns": list(patterns)}:
+                pass
             case _:
-                return []
-    return found
+                return [], []
+    except (OSError, ValueError):
+        return [], []
+    if not all(_is_pair(each, str) for each in modules) or not all(_is_pair(each, int) for each in patterns):
+        return [], []
+    return [(name, file) for name, file in modules], [(text, flags) for text, flags in patterns]
+
+
+def _is_pair(entry: object, second: type) -> bool:
+    return isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str) and isinstance(entry[1], second)
 
 
 def has_module_named(folder: Path, names: Collection[str]) -> bool:

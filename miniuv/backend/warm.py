@@ -9,11 +9,11 @@ import json
 import socket
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from miniuv.backend.preload import LearnedModules, has_module_named, read_imported
+from miniuv.backend.preload import LearnedModules, Pattern, has_module_named, read_report
 from miniuv.errors import MiniuvError
 from miniuv.process import Runner
 from miniuv.values import dataclass
@@ -22,6 +22,9 @@ _SCRIPT = Path(__file__).with_name("_warm_runner.py")
 _NEEDED = frozenset({"ctypes", "fcntl", "resource", "select", "signal", "struct", "threading", "typing"})
 """Modules that the warm runner itself imports, and a fresh Python does not."""
 _SECONDS_TO_END = 10.0
+_LONGEST_PATTERN = 1000
+_MOST_PATTERNS = 200
+"""All of them go along with every call, in one message."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,14 +82,17 @@ class WarmRunners:
                 "cwd": str(call.cwd),
                 "environ": dict(call.added),
                 "modules": modules,
+                "patterns": warm.patterns(),
                 "report": str(report),
                 "trace": None if call.trace is None else [str(part) for part in call.trace],
             },
             output=call.output,
             guards=call.guards,
         )
-        if imported := read_imported(report):
+        imported, compiled = read_report(report)
+        if imported:
             self._learned.add(call.python, call.backend, imported)
+        warm.heard(call.cwd, compiled)
         return returncode
 
     def close(self, *, wait: bool = True) -> None:
@@ -103,6 +109,8 @@ class _WarmRunner:
     def __init__(self, runner: Runner, python: Path, backend: str, environment: Mapping[str, str]) -> None:
         self._control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._is_usable = True
+        self._heard: dict[Pattern, set[Path]] = {}
+        """Regular expressions that hooks have compiled, and the projects where they did."""
         command = [str(python), str(_SCRIPT), str(control.fileno()), backend]
         self._serving = threading.Thread(target=_serve, args=(runner, command, environment, control), daemon=True)
         self._serving.start()
@@ -120,6 +128,16 @@ class _WarmRunner:
             return -(status & 0x7F) if status & 0x7F else status >> 8
         self._is_usable = False
         return None
+
+    def heard(self, project: Path, compiled: Iterable[Pattern]) -> None:
+        """Take in what a hook in ``project`` had to compile."""
+        for pattern in compiled:
+            self._heard.setdefault(pattern, set()).add(project)
+
+    def patterns(self) -> list[Pattern]:
+        """What it shall compile beforehand: what more than one project needs, so none that holds a project's name."""
+        shared = [pattern for pattern, projects in list(self._heard.items()) if len(projects) > 1]
+        return [pattern for pattern in shared if len(pattern[0]) <= _LONGEST_PATTERN][:_MOST_PATTERNS]
 
     def _ask(self, request: bytes, *, output: IO[bytes], guards: Sequence[int]) -> str:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

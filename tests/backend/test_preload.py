@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from miniuv.backend.preload import LearnedModules, files_with, has_module_named, read_imported
+from miniuv.backend.preload import LearnedModules, files_with, has_module_named, read_report
 from miniuv.cache.store import Store
 from miniuv.reporter import Reporter
 from tests.support.backends import make_project
@@ -67,10 +67,15 @@ def test_a_record_that_is_none_teaches_nothing(tmp_path: Path, record: dict[str,
         assert LearnedModules(store).of(python, "api") == []
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"a": 1}', "[[1]]", "[1]", '["ab", "cd"]', "[[1, 2]]"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", '{"modules": []}']
+    + ['{"modules": ' + each + ', "patterns": []}' for each in ('{"a": 1}', "[[1, 2]]", '["ab"]', '[["a", 1]]')]
+    + ['{"modules": [], "patterns": ' + each + "}" for each in ('{"a": 1}', "[[1, 2]]", '["ab"]', '[["a", "b"]]')],
+)
 def test_a_report_that_is_none_says_nothing(tmp_path: Path, content: str) -> None:
     (tmp_path / "report").write_text(content)
-    assert read_imported(tmp_path / "report") == []
+    assert read_report(tmp_path / "report") == ([], [])
 
 
 @pytest.mark.parametrize(

@@ -219,6 +219,28 @@ def test_what_one_hook_has_imported_is_there_for_the_next_but_nothing_of_strange
     assert notes(folder) == ["True True False"]
 
 
+COMPILING = """
+import os, re, warnings
+
+def get_requires_for_build_wheel(config_settings=None):
+    found = {key[1] for key in re._cache}
+    name = os.path.basename(os.getcwd())
+    open("notes", "w").write(" ".join(sorted(found & {"tiny+", name, "[[warned]"})))
+    warnings.simplefilter("ignore")
+    for pattern in ("tiny+", name, "[[warned]"):
+        re.compile(pattern)
+    return []
+"""
+
+
+def test_expressions_that_many_projects_need_are_compiled_beforehand(course: Courses, tmp_path: Path) -> None:
+    made = course(COMPILING)
+    folders = [make_backed_project(tmp_path / name) for name in ("one", "two", "three")]
+    for folder in (*folders, folders[-1]):
+        made.prepare(folder)
+    assert [notes(folder) for folder in folders] == [[], [], ["tiny+"]]
+
+
 TOGETHER = """
 import os, time
 
