@@ -33,7 +33,7 @@ import posix
 import stat
 import sys
 import time
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import Any, Optional, Union
 
 _PATHS = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]", int, None]
@@ -213,6 +213,8 @@ class _Beyond(_thread._local):
 
 _stat, _lstat, _readlink, _scandir = posix.stat, posix.lstat, posix.readlink, posix.scandir
 _trace: Any = None
+compiled: "dict[str, CodeType]" = {}
+"""Files of this folder that a warm runner has compiled before it has forked."""
 
 
 def start(report: str) -> None:
@@ -244,8 +246,11 @@ def _sibling(name: str) -> "dict[str, Any]":
     """What another file of this folder defines, which is on nobody's path."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
     names: "dict[str, Any]" = {"__name__": "miniuv" + name, "__file__": path}
-    with open(path, "rb") as file:
-        exec(compile(file.read(), path, "exec"), names)  # noqa: S102  # ours
+    code = compiled.get(name)
+    if code is None:
+        with open(path, "rb") as file:
+            code = compile(file.read(), path, "exec")
+    exec(code, names)  # noqa: S102  # ours
     return names
 
 

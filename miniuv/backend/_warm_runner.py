@@ -46,6 +46,9 @@ from typing import Any, NoReturn
 
 _LARGEST_MESSAGE = 1 << 20
 _MOST_DESCRIPTORS = 16
+_TRACING = ("_trace.py", "_trace_calls.py", "_trace_git.py")
+_codes: dict[str, types.CodeType] = {}
+"""Scripts of this folder, compiled: once, and not in each child."""
 
 
 class _UnfitError(Exception):
@@ -92,6 +95,8 @@ class _Runner:
         try:
             self._preload([self._backend, *request["modules"]], request["patterns"])
             script = self._script(request["command"][0])
+            for name in _TRACING if request["trace"] else ():
+                _code(name)
             keeper = os.fork()
         except (_UnfitError, OSError) as error:
             _say(job, f"unfit {error}")
@@ -172,7 +177,9 @@ class _Runner:
                     os.close(descriptor)
                 if request["trace"]:
                     trace, report = request["trace"]
-                    request["trace"] = _load(os.path.basename(trace)), report
+                    tracer = _load(os.path.basename(trace))
+                    tracer.compiled.update(_codes)
+                    request["trace"] = tracer, report
                 self._hook.become(request, script, output, self._preloaded)
             os.close(output)
             status = self._supervisor.wait(child, leashes=[0, job], waking=self._waking)
@@ -324,9 +331,16 @@ def _load(name: str) -> Any:
     path = os.path.join(_FOLDER, name)
     module = types.ModuleType(name)
     module.__file__ = path
-    with open(path, "rb") as file:
-        exec(compile(file.read(), path, "exec"), module.__dict__)  # noqa: S102  # it is our own
+    exec(_code(name), module.__dict__)  # noqa: S102  # it is our own
     return module
+
+
+def _code(name: str) -> types.CodeType:
+    if name not in _codes:
+        path = os.path.join(_FOLDER, name)
+        with open(path, "rb") as file:
+            _codes[name] = compile(file.read(), path, "exec")
+    return _codes[name]
 
 
 if __name__ == "__main__":
