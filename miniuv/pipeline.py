@@ -94,7 +94,7 @@ def install(request: InstallRequest, session: Session) -> Outcome:
         if done is not None:
             stamps.date_back([str(interpreter.prefix)])  # the work folder has just left it
         workshop.remember()
-        footing = workshop.footing
+        footing = workshop.footing() if done is not None or options.upgrade else None
         basis = make_basis(
             request=request,
             inputs=inputs,

@@ -253,10 +253,9 @@ class Workshop:
         if self._answered is not None and not self._session.reporter.warned:
             self._memo.keep(*self._answered)
 
-    @property
     def footing(self) -> Footing | None:
         """What the resolution rests on, once it is remembered."""
-        return self._memo.footing
+        return self._memo.footing()
 
     def prepare(self, plan: Plan) -> tuple[PreparedWheel, ...]:
         """Fetch, build and unpack everything that ``plan`` installs; what proves damaged in the cache is made anew."""

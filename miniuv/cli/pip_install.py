@@ -134,12 +134,10 @@ def _keep(outcome: "Outcome", arguments: argparse.Namespace, context: Context) -
     from miniuv.report.style import color_rule
 
     count = len(outcome.resolution.candidates) if outcome.resolution else 0
-    told = context.reporter.repeated(count)
     outcome.keep(
         arguments=context.argv,
         color=color_rule(arguments.color, context.environ),
-        again=[line for line in told if line.endswith("%")],
-        quiet=not told,
+        again=[line for line in context.reporter.repeated(count) if line.endswith("%")],
     )
 
 

@@ -64,13 +64,15 @@ def keep(
     directory: str,
     color: str,
     again: Sequence[str],
-    quiet: bool,
 ) -> None:
-    """Write the record of ``done``, which was all that the command had to do."""
+    """Write the record of ``done``, which was all that the command had to do.
+
+    ``again`` is what the command tells where nothing is left to be done: nothing, if it shall be quiet.
+    """
     if record.cache_folder(arguments, environ) != str(store.root) or environ.get("MINIUV_LOCK_LOG"):
         return
     with contextlib.suppress(_UnfitError, OSError, CacheError):
-        text = "\n".join(_lines(done, outcome, basis, footing, store, color=color, again=again, quiet=quiet))
+        text = "\n".join(_lines(done, outcome, basis, footing, store, color=color, again=again))
         name = record.action(arguments, environ, directory)
         store.write_record(name, {"replay": text})
         _forget_others(name, store)
@@ -97,7 +99,6 @@ def _lines(
     *,
     color: str,
     again: Sequence[str],
-    quiet: bool,
 ) -> Iterator[str]:
     interpreter, journal = done.interpreter, done.journal
     common = family(str(interpreter.executable))
@@ -138,7 +139,7 @@ def _lines(
         if move.kind != "comes":
             raise _UnfitError
         yield _line("move", _below(move.place, layout.data), aside, str(move.entries))
-    if not quiet:
+    if again:
         count = len(outcome.resolution.candidates) if outcome.resolution else 0
         new = packages(len(done.staged.distributions))
         yield _line("counted", "resolve", f"Resolved {packages(count)}")
@@ -160,7 +161,7 @@ def _rows(done: Installation, store: Store) -> Iterator[str]:
     staging = done.staged.staging
     python = str(done.interpreter.executable)
     root, above = f"{store.root}/v1", f"{staging.folder}/new"
-    folders: dict[str, tuple[str, str]] = {}
+    folders: dict[str, str] = {}
     varying: dict[str, str] = {}
     texts = 0
     current = ("", "")
@@ -169,11 +170,11 @@ def _rows(done: Installation, store: Store) -> Iterator[str]:
         target, _, name = file.target.rpartition("/")
         to = folders.get(target)
         if to is None:
-            to = folders[target] = (_below(staging.staged(file.target).rpartition("/")[0], above), "")
+            to = folders[target] = _below(staging.staged(file.target).rpartition("/")[0], above)
         origin = file.source.rpartition("/")[0] if file.source is not None else current[1]
-        if (to[0], origin) != current:
-            current = (to[0], origin)
-            yield _line(record.FOLDER, to[0], _below(origin, root) if origin else "")
+        if (to, origin) != current:
+            current = (to, origin)
+            yield _line(record.FOLDER, to, _below(origin, root) if origin else "")
         if file.source is None:
             yield _text(file, name, python, varying, texts)
             texts += 1

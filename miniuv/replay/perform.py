@@ -75,7 +75,8 @@ def perform(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[str, 
             again = [line for (line,) in facts.all("again")]
             shown = target.shown(environ, directory) if again else ""  # quiet is quiet
             seen = [f"Using Python {facts.one('python')[0]} environment at: {shown}"] if shown else []
-            replay.write_state(state.key(arguments, environ, directory), color=color, told=[*seen, *again])
+            key = state.key(arguments, environ, directory)
+            replay.write_state(key, questions=questions, color=color, told=[*seen, *again])
         except BaseException:
             signals.pthread_sigmask(signals.SIG_SETMASK, before)
             raise
@@ -161,7 +162,9 @@ class _Replay:
                 state.date_environment_back(infos, scripts=target.scripts, sites=target.sites)
                 self._present = target.stamps()
 
-    def write_state(self, key: str, *, color: str, told: Sequence[str]) -> None:
+    def write_state(
+        self, key: str, *, questions: Sequence[tuple[str, str, str]], color: str, told: Sequence[str]
+    ) -> None:
         """Let the fast exit know."""
         target = self._target
         date_back((target.real,))
@@ -174,7 +177,7 @@ class _Replay:
                 look=target.stamps,
                 expected=self._present,
                 inputs=[line for (line,) in self._facts.all("input")],
-                questions=[(accept, address, digest) for accept, address, digest in self._facts.all("ask")],
+                questions=questions,
                 color=color,
                 told=told,
             )

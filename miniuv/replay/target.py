@@ -55,7 +55,7 @@ class Target:
         self.sites = [f"{self.prefix}/{site}" for site in facts.one("sites")]
         (scripts,) = facts.one("scripts")
         self.scripts = f"{self.prefix}/{scripts}"
-        for path, real in (fields[:2] for fields in facts.all("real")):
+        for path, real in facts.all("real"):
             if os.path.realpath(os.path.join(self.prefix, path)) != os.path.normpath(f"{self.real}/{real}"):
                 raise DoubtError("other links")
         for folder in (*self.sites, self.scripts, self.real):

@@ -98,8 +98,8 @@ class Memo:
         self._directory = directory
         self._refresh = refresh
         self._started = time.time_ns()
-        self.footing: Footing | None = None
-        """Of the resolution that was found or kept; ``None`` where neither was."""
+        self._rests_on: tuple[Mapping[str, str], Sequence[str]] | None = None
+        """The pages and files of the resolution that was found or kept."""
 
     def find(self, question: Question) -> Resolution | None:
         """The resolution that ``question`` led to before, where nothing of what it rested on has changed."""
@@ -120,7 +120,7 @@ class Memo:
                     return None
                 for pinned in asked:
                     self._catalog.asked[pinned] = pinned
-                self.footing = self._footing(pages, files)
+                self._rests_on = pages, files
                 return found
             case _:
                 return None
@@ -144,18 +144,23 @@ class Memo:
         # What was read may have changed meanwhile, unless it is older; what a build left behind is younger.
         if newest_time(files) >= self._started - TICK or not all(map(holds, (*files, *builds))):
             return
+        lines = [*dict.fromkeys((*files, *builds))]
         self._store.write_record(
             self._action(question),
             {
                 "pages": dict(pages.bodies),
-                "files": [*dict.fromkeys((*files, *builds))],
+                "files": lines,
                 "environ": whole_environment_digest(self._environ) if builds else None,
                 "resolution": record,
             },
         )
-        self.footing = self._footing(pages.bodies, [*dict.fromkeys((*files, *builds))])
+        self._rests_on = pages.bodies, lines
 
-    def _footing(self, pages: Mapping[str, str], files: Sequence[str]) -> Footing | None:
+    def footing(self) -> Footing | None:
+        """Of the resolution that was found or kept; ``None`` where neither was."""
+        if self._rests_on is None:
+            return None
+        pages, files = self._rests_on
         known = [self._index.freshness(page) for page in pages]
         if None in known:
             return None

@@ -65,6 +65,15 @@ def fresh(world: World) -> None:
     make_environment(world.folder / ".venv")
 
 
+def remembered(world: World, *arguments: str) -> None:
+    """Run the command for fresh environments until it is remembered; the first runs may be too young for that."""
+    for _ in range(20):
+        fresh(world)
+        if run(world, *arguments).is_replay:
+            return
+    pytest.fail("nothing is ever replayed")
+
+
 def tree(world: World) -> dict[str, tuple[int, str]]:
     """Mode and content of everything in the environment but what is of this one alone."""
     environment = world.folder / ".venv"
@@ -110,11 +119,8 @@ def make_world(folder: Path) -> World:
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A world in which the command has been run until it is remembered; the first runs may be too young for that."""
     world = make_world(tmp_path_factory.mktemp("recorded"))
-    for _ in range(20):
-        if run(world).is_replay:
-            return world
-        fresh(world)
-    pytest.fail("nothing is ever replayed")
+    remembered(world)
+    return world
 
 
 @pytest.fixture
@@ -308,11 +314,7 @@ def test_what_is_not_as_it_was_is_left_to_the_normal_path(
     assert not ran.is_replay
     assert ran.code == code, ran.err
     assert not (world.folder / ".venv" / ".miniuv").exists()
-    for _ in range(20):  # and it is remembered again
-        fresh(world)
-        if run(world).is_replay:
-            return
-    pytest.fail("it is never replayed again")
+    remembered(world)  # again
 
 
 @pytest.mark.parametrize("option", ["--reinstall", "--no-reuse", "--refresh"])
@@ -409,19 +411,10 @@ def with_index(folder: Path, index: SimpleIndex) -> World:
 UPGRADE = ("pip", "install", "-U", "alpha")
 
 
-def upgraded(world: World, index: SimpleIndex) -> None:
-    """Install with ``-U`` into fresh environments until that is remembered."""
-    for _ in range(20):
-        fresh(world)
-        if run(world, *UPGRADE).is_confirmed:
-            return
-    pytest.fail("it is never remembered")
-
-
 def test_an_upgrade_asks_for_every_page_and_does_the_same_again(tmp_path: Path) -> None:
     with SimpleIndex(tmp_path / "index") as index:
         world = with_index(tmp_path, index)
-        upgraded(world, index)
+        remembered(world, *UPGRADE)
         fresh(world)
         index.asked.clear()
 
@@ -440,7 +433,7 @@ def test_an_upgrade_asks_for_every_page_and_does_the_same_again(tmp_path: Path) 
 def test_an_upgrade_gets_what_is_new_on_the_index(tmp_path: Path, environment: str) -> None:
     with SimpleIndex(tmp_path / "index") as index:
         world = with_index(tmp_path, index)
-        upgraded(world, index)
+        remembered(world, *UPGRADE)
         run(world, *UPGRADE)
         if environment == "fresh":
             fresh(world)
@@ -454,7 +447,7 @@ def test_an_upgrade_gets_what_is_new_on_the_index(tmp_path: Path, environment: s
 def test_an_upgrade_says_that_the_index_is_gone(tmp_path: Path) -> None:
     with SimpleIndex(tmp_path / "index") as index:
         world = with_index(tmp_path, index)
-        upgraded(world, index)
+        remembered(world, *UPGRADE)
     fresh(world)
 
     ran = run(world, *UPGRADE, environ={"MINIUV_RETRIES": "0"})
@@ -480,11 +473,8 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> World:
     files = {f"many/part{number // 100}/module{number}.py": f"N = {number}\n" for number in range(2000)}
     make_wheel(world.folder / "links", "many", "1.0", files)
     (world.folder / "requirements.txt").write_text("--find-links links\nmany\n")
-    for _ in range(20):
-        if run(world).is_replay:
-            return world
-        fresh(world)
-    pytest.fail("nothing is ever replayed")
+    remembered(world)
+    return world
 
 
 def test_many_files_are_all_there(crowded: World) -> None:
@@ -506,17 +496,13 @@ def test_whichever_process_finds_the_cache_edited_nothing_has_happened(crowded: 
 
     assert (ran.code, ran.is_replay) == (0, False), ran.err
     assert crowded.miniuv("pip", "check", "--files").code == 0
-    for _ in range(20):
-        fresh(crowded)
-        if run(crowded).is_replay:
-            return
-    pytest.fail("it is never replayed again")
+    remembered(crowded)  # again
 
 
 def test_ctrl_c_ends_the_question_to_an_index(tmp_path: Path) -> None:
     with SimpleIndex(tmp_path / "index") as index:
         world = with_index(tmp_path, index)
-        upgraded(world, index)
+        remembered(world, *UPGRADE)
     fresh(world)
     port = int(world.environ["MINIUV_INDEX_URL"].rpartition(":")[2].partition("/")[0])
     with socket.create_server(("127.0.0.1", port)) as silent:
