@@ -3,6 +3,13 @@
 import signal
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes is a matter of the machine, and the first one reads the table of all characters; a folder
+# that examples share is meant to be shared.
+_ALLOWED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+settings.register_profile("any machine", deadline=None, suppress_health_check=_ALLOWED)
+settings.load_profile("any machine")
 
 # `make test &` leaves SIGINT ignored, and children inherit that: tests of Ctrl-C need it as a terminal has it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -256,31 +256,16 @@ def _retry(times: int) -> "Retry":
 
 
 def _ssl_context(cert: Path | None, *, insecure: bool) -> "ssl.SSLContext":
-    """The system's certificates (``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` replace them), else the ones httpx brings."""
     import ssl
 
-    try:
-        if insecure:
-            context = ssl.create_default_context()
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            return context
-        if cert is not None:
-            if cert.is_dir():
-                return ssl.create_default_context(capath=str(cert))
-            return ssl.create_default_context(cafile=str(cert))
-        paths = ssl.get_default_verify_paths()
-        if paths.cafile or paths.capath:
-            return ssl.create_default_context()
-        import certifi
+    from miniuv.index.dial import certificates
 
-        return ssl.create_default_context(cafile=certifi.where())
-    except OSError as error:
-        raise SettingsError(
-            f"the certificates cannot be read: {error.strerror or error}",
-            where=str(cert or "SSL_CERT_FILE"),
-            hint="see `--cert`, `SSL_CERT_FILE`, and `cert` in the configuration of pip",
-        ) from error
+    if not insecure:
+        return certificates(str(cert) if cert is not None else None)
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _addresses(settings: Settings) -> list[Url]:

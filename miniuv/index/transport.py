@@ -9,19 +9,14 @@ import socket
 import ssl
 import threading
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import httpx
 
-_CHUNK = 1 << 16
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+from miniuv.index.dial import DEFAULT_PORTS, Dialler, Place
 
-_Place = tuple[str, str, int]
-"""Scheme, host and port."""
-_Addresses = Sequence[tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]]
-"""What ``socket.getaddrinfo`` gives."""
+_CHUNK = 1 << 16
 
 
 def proxies_of_environment() -> Mapping[str, str]:
@@ -35,23 +30,19 @@ class LeanTransport(httpx.BaseTransport):
 
     def __init__(self, context: ssl.SSLContext, *, connect_timeout: float, timeout: float, limit: int) -> None:
         """At most ``limit`` connections are open at once, whoever waits for more. Times are in seconds."""
-        self._context = context
-        self._connect_timeout = connect_timeout
-        self._timeout = timeout
+        self._dialler = Dialler(context, connect_timeout=connect_timeout, timeout=timeout)
         self._free = threading.BoundedSemaphore(limit)
         self._guard = threading.Lock()
-        self._idle: dict[_Place, list[http.client.HTTPConnection]] = {}
+        self._idle: dict[Place, list[http.client.HTTPConnection]] = {}
         self._busy: set[http.client.HTTPConnection] = set()
-        self._asking: dict[tuple[str, int], threading.Lock] = {}
-        self._known: dict[tuple[str, int], _Addresses] = {}
         self._closed = False
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """See httpx."""
         url = request.url
-        if url.scheme not in _DEFAULT_PORTS or not url.host:
+        if url.scheme not in DEFAULT_PORTS or not url.host:
             raise httpx.UnsupportedProtocol(f"`{url}` cannot be asked for", request=request)
-        place = url.scheme, url.raw_host.decode("ascii"), url.port or _DEFAULT_PORTS[url.scheme]
+        place = url.scheme, url.raw_host.decode("ascii"), url.port or DEFAULT_PORTS[url.scheme]
         self._free.acquire()
         try:
             connection, answer = self._ask(request, place)
@@ -64,7 +55,7 @@ class LeanTransport(httpx.BaseTransport):
             answer.status, headers=headers, stream=body, extensions={"http_version": b"HTTP/1.1"}, request=request
         )
 
-    def give_back(self, place: _Place, connection: http.client.HTTPConnection, *, reusable: bool) -> None:
+    def give_back(self, place: Place, connection: http.client.HTTPConnection, *, reusable: bool) -> None:
         """Keep a connection for the next request, or close it."""
         with self._guard:
             self._busy.discard(connection)
@@ -90,7 +81,7 @@ class LeanTransport(httpx.BaseTransport):
                 connection.sock.shutdown(socket.SHUT_RDWR)
 
     def _ask(
-        self, request: httpx.Request, place: _Place
+        self, request: httpx.Request, place: Place
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         """Send ``request`` and read the head of the answer."""
         if (connection := self._kept(place)) is not None:
@@ -118,7 +109,7 @@ class LeanTransport(httpx.BaseTransport):
             connection.close()
             raise
 
-    def _kept(self, place: _Place) -> http.client.HTTPConnection | None:
+    def _kept(self, place: Place) -> http.client.HTTPConnection | None:
         with self._guard:
             idle = self._idle.get(place)
             connection = idle.pop() if idle else None
@@ -126,54 +117,15 @@ class LeanTransport(httpx.BaseTransport):
                 self._busy.add(connection)
             return connection
 
-    def _connected(self, request: httpx.Request, place: _Place) -> http.client.HTTPConnection:
-        scheme, host, port = place
-        connection = http.client.HTTPConnection(host, port)
-        try:
-            with _translated(request, httpx.ConnectError, httpx.ConnectTimeout):
-                connection.sock = self._dial(host, port)
-                if scheme == "https":
-                    connection.sock = self._context.wrap_socket(connection.sock, server_hostname=host)
-                connection.sock.settimeout(self._timeout)
-        except BaseException:
-            connection.close()
-            raise
+    def _connected(self, request: httpx.Request, place: Place) -> http.client.HTTPConnection:
+        with _translated(request, httpx.ConnectError, httpx.ConnectTimeout):
+            connection = self._dialler.connect(place)
         with self._guard:
             if self._closed:
                 connection.close()
                 raise RuntimeError("the client was closed")
             self._busy.add(connection)
         return connection
-
-    def _dial(self, host: str, port: int) -> socket.socket:
-        """Connect to the first address of ``host`` that answers; raises ``OSError``."""
-        failure: OSError | None = None
-        for family, kind, protocol, _, address in self._addresses(host, port):
-            dialled = socket.socket(family, kind, protocol)
-            try:
-                dialled.settimeout(self._connect_timeout)
-                dialled.connect(address)
-                dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return dialled
-            except OSError as error:
-                dialled.close()
-                failure = error
-            except BaseException:
-                dialled.close()
-                raise
-        with self._guard:
-            self._known.pop((host, port), None)  # they may be others by the next try
-        raise failure or OSError(f"`{host}` has no address")
-
-    def _addresses(self, host: str, port: int) -> _Addresses:
-        """Ask for the addresses of ``host`` once: of many questions at a time name servers drop some for seconds."""
-        with self._guard:
-            asking = self._asking.setdefault((host, port), threading.Lock())
-        with asking:
-            found = self._known.get((host, port))
-            if found is None:
-                found = self._known[host, port] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            return found
 
 
 class _Body(httpx.SyncByteStream):
@@ -182,7 +134,7 @@ class _Body(httpx.SyncByteStream):
     def __init__(
         self,
         transport: LeanTransport,
-        place: _Place,
+        place: Place,
         connection: http.client.HTTPConnection,
         answer: http.client.HTTPResponse,
         request: httpx.Request,

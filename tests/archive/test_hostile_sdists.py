@@ -214,7 +214,7 @@ def test_no_mutated_sdist_causes_anything_but_a_refusal_or_a_tree(tmp_path: Path
 PARTS = st.sampled_from(["a", "b", "..", ".", "l"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     links=st.dictionaries(
         st.lists(st.sampled_from(["a", "b", "l"]), min_size=1, max_size=3).map(lambda parts: "t/" + "/".join(parts)),

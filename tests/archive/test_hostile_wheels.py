@@ -277,7 +277,7 @@ def test_a_stream_that_is_longer_than_declared(tmp_path: Path) -> None:
     assert refusal(wheel)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.binary(max_size=300)
     | st.lists(st.tuples(st.sampled_from(_PATHS), st.sampled_from(_PROMISES), st.text(max_size=5)), max_size=6).map(
@@ -291,7 +291,7 @@ def test_whatever_stands_in_a_record_is_read_or_refused(data: bytes) -> None:
             assert all(len(line.digest) in (32, 48, 64) for line in lines.values())
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.binary(max_size=200) | st.text("ab.:-[]()= \n;'#%\t\\x", max_size=60).map(lambda text: _GROUP + text.encode())
 )

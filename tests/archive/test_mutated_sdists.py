@@ -60,7 +60,7 @@ def test_a_changed_sdist_is_refused_or_stays_inside(
     (sandbox / "canary").write_text("sings")
     path = sandbox / name
 
-    @settings(max_examples=2 * examples if name.endswith(".tar") else examples, deadline=None)
+    @settings(max_examples=2 * examples if name.endswith(".tar") else examples)
     @given(
         changes=st.lists(
             st.tuples(st.integers(0, len(whole) - 1), st.sampled_from(_PIECES) | st.binary(min_size=1, max_size=4)),

@@ -38,7 +38,7 @@ def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
         Layout(root=tmp_path).entry("../blobs", "x")  # type: ignore[arg-type]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(kind=st.sampled_from(ENTRY_KINDS), key=st.text(max_size=40))
 def test_an_entry_never_lies_anywhere_but_below_its_kind(kind: EntryKind, key: str) -> None:
     layout = Layout(root=Path("/cache"))

@@ -209,7 +209,7 @@ class TestRules:
         with locks.try_acquire([high, low], step="x") or pytest.fail("busy"):
             pass
 
-    @settings(deadline=None, max_examples=30)
+    @settings(max_examples=30)
     @given(subjects=st.lists(st.text(max_size=3), min_size=1, max_size=5))
     def test_keys_are_taken_upwards_in_whatever_order_they_are_given(
         self, tmp_path_factory: pytest.TempPathFactory, subjects: list[str]

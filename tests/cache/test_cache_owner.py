@@ -38,14 +38,14 @@ def test_a_field_of_another_type_is_junk() -> None:
     assert Owner.decode(ME.encode().replace(f'"pid":{ME.pid}'.encode(), b'"pid":"1"')) is None
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(junk=st.binary(max_size=60))
 def test_reading_never_raises(junk: bytes) -> None:
     Owner.decode(junk)
     Owner.decode(ME.encode()[:50] + junk)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(command=st.text(max_size=600), step=st.text(max_size=600))
 def test_a_record_is_never_longer_than_its_limit(command: str, step: str) -> None:
     assert len(replace(ME, command=command, step=step).encode()) <= RECORD_LIMIT

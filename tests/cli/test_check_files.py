@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miniuv.install.layout import Layout
@@ -300,7 +300,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     return env
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(data=st.data())
 def test_no_mutation_of_a_record_is_taken_for_well_or_ends_in_an_error(
     environment: Environment, data: st.DataObject

@@ -169,7 +169,7 @@ def test_a_broken_direct_url_is_a_warning_and_means_an_index(python: Interpreter
     assert "direct_url.json` cannot be read" in listener.warnings[0]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.binary(max_size=200))
 def test_no_bytes_in_metadata_end_in_a_traceback(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:

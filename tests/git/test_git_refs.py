@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from miniuv.git.refs import Listing, full_commit, may_be_short_commit, packed_refs, parse_packed_refs
@@ -57,13 +57,11 @@ _ids = st.text("0123456789abcdef", min_size=40, max_size=40)
 _names = st.text(st.characters(exclude_characters="\n\r ^~:?*[\\", codec="utf-8"), min_size=1)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(_names.map("refs/tags/".__add__), st.tuples(_ids, st.none() | _ids)))
 def test_packed_refs_are_read_back_as_written(refs: dict[str, tuple[str, str | None]]) -> None:
     assert parse_packed_refs(packed_refs(refs)) == refs
 
 
-@settings(deadline=None)
 @given(st.binary())
 def test_junk_is_never_a_traceback(junk: bytes) -> None:
     parse_packed_refs(junk)

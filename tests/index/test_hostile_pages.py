@@ -85,7 +85,7 @@ def test_a_mutated_page_lists_nothing_outside_the_rules(draw: st.DataObject) -> 
 
 
 @pytest.mark.stress
-@settings(max_examples=20_000, deadline=None)
+@settings(max_examples=20_000)
 @given(st.data())
 def test_many_mutated_pages_list_nothing_outside_the_rules(draw: st.DataObject) -> None:
     original, kind = draw.draw(st.sampled_from([(JSON, JSON_TYPE), (HTML, "text/html")]))

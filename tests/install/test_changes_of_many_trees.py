@@ -61,7 +61,7 @@ def _fill(root: Path, files: Mapping[str, str]) -> None:
         (root / path).write_text(text)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(there=_TREES, new=_TREES, data=st.data(), cuts=st.lists(st.integers(0, 12), max_size=3), back=st.booleans())
 def test_a_change_gives_the_old_tree_or_the_new_one_wherever_it_is_cut_short(
     there: frozenset[str], new: frozenset[str], data: st.DataObject, cuts: list[int], back: bool

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miniuv.cache.owner import RECORD_LIMIT, Owner
@@ -178,7 +178,7 @@ def quoted(name: str) -> str:
     return text.getvalue().strip("\r\n")
 
 
-@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80)
 @given(lines=st.lists(LINES, max_size=6))
 def test_w12_no_record_reaches_out_of_its_environment(shared: "Shared", lines: list[bytes]) -> None:
     env, folder = shared.env, shared.folder
@@ -245,7 +245,7 @@ JOURNALS = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120)
 @given(value=JOURNALS, name=st.sampled_from(["journal", "journal.undo"]))
 def test_a_journal_that_somebody_wrote_by_hand_reaches_nothing_outside(
     shared: "Shared", value: object, name: str

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miniuv.environment.places import is_change_pending
@@ -210,7 +210,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Environment, byte
     return env, (env.prefix / ".miniuv" / "journal").read_bytes()
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200)
 @given(data=st.data())
 def test_a_journal_that_is_not_whole_is_refused(written: tuple[Environment, bytes], data: st.DataObject) -> None:
     env, whole = written

@@ -182,7 +182,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_no_change_of_a_text_causes_anything_but_facts_or_an_error_of_ours(
     folder: Path, text: bytes, read: Callable[[Path, bytes], None], examples: int
 ) -> None:
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(data=mutated(text))
     def check(data: bytes) -> None:
         read(folder, data)

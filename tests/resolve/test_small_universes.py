@@ -79,7 +79,7 @@ def choices(world: World) -> Iterator[dict[str, str]]:
 
 
 @given(world=worlds(), wanted=roots)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_an_answer_satisfies_everything_and_is_found_where_there_is_one(world: World, wanted: list[Need]) -> None:
     universe = universe_of(world)
     answer = outcome(lambda: universe.versions(*map(str, wanted)))
@@ -91,7 +91,7 @@ def test_an_answer_satisfies_everything_and_is_found_where_there_is_one(world: W
 
 
 @given(world=worlds(), wanted=roots, shuffled=st.randoms(use_true_random=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_answer_depends_neither_on_the_order_nor_on_the_threads(
     world: World, wanted: list[Need], shuffled: "st.DataObject"
 ) -> None:
@@ -106,7 +106,7 @@ def test_the_answer_depends_neither_on_the_order_nor_on_the_threads(
 
 
 @given(world=worlds(), wanted=roots, places=st.dictionaries(st.sampled_from(NAMES), st.sampled_from(VERSIONS)))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_what_comes_from_a_place_is_never_looked_for_on_the_index(
     world: World, wanted: list[Need], places: dict[str, str]
 ) -> None:
@@ -128,7 +128,7 @@ def test_what_comes_from_a_place_is_never_looked_for_on_the_index(
 
 
 @given(world=worlds(), wanted=roots)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_installed_and_fits_stays_and_the_index_is_not_asked(world: World, wanted: list[Need]) -> None:
     answer = outcome(lambda: universe_of(world).versions(*map(str, wanted)))
     if answer is None:

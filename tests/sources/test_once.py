@@ -129,7 +129,7 @@ def _loops(graph: dict[int, list[int]], start: int, above: frozenset[int] = froz
 
 
 @given(graph=graphs)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whoever_asks_gets_an_answer_or_hears_of_a_loop(graph: dict[int, list[int]]) -> None:
     def compute(key: int) -> int:
         return 1 + sum(once(other) for other in graph.get(key, []))
