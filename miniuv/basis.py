@@ -6,13 +6,14 @@ In doubt nothing is written, and nothing fails because of it.
 import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import miniuv
 from miniuv import state
 from miniuv.environment.installed import site_folders
 from miniuv.environment.places import WORK_FOLDER
+from miniuv.index.credentials import netrc_file
 from miniuv.index.local import local_path
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.outcome import Basis
@@ -45,7 +46,8 @@ def make_basis(
     interpreter: Interpreter,
     environment: tuple[str, ...],
     catalog: Catalog,
-    questions: tuple[tuple[str, str, str], ...],
+    questions: tuple[tuple[str, ...], ...],
+    environ: Mapping[str, str],
 ) -> Basis | None:
     """Gather what a run rested on that left the environment as it was asked for; ``None`` in any doubt.
 
@@ -58,6 +60,8 @@ def make_basis(
     files = [str(file) for file in settings.files]
     files += [path for file in inputs.files for path in file.paths]
     files += [str(local_path(place)) for place in settings.find_links if place.scheme == "file"]
+    if questions:  # whose answers depend on who asks
+        files.append(os.path.abspath(netrc_file(environ)))
     for pinned in list(catalog.asked.values()):
         rests_on = _of_source(pinned, catalog)
         if rests_on is None:

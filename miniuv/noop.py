@@ -82,8 +82,7 @@ def standing(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[str,
         from miniuv.replay.confirm import confirmed
         from miniuv.replay.record import cache_folder
 
-        known = [(accept, address, digest) for accept, address, digest in questions]
-        if not confirmed(known, cache=cache_folder(arguments, environ), environ=environ):
+        if not confirmed(questions, cache=cache_folder(arguments, environ), environ=environ):
             return None
     return color, told
 

@@ -102,11 +102,12 @@ def install(request: InstallRequest, session: Session) -> Outcome:
             interpreter=interpreter,
             environment=present,
             catalog=workshop.catalog,
-            questions=tuple(footing.answers) if footing is not None and options.upgrade else (),
+            questions=tuple(footing.questions) if footing is not None and options.upgrade else (),
+            environ=session.environ,
         )
         # Pages are asked for again with the session's settings, not with what a requirement file says of indexes.
         plain = replace(workshop.settings, refresh=False) == session.settings
-        if options.upgrade and (footing is None or not plain):
+        if options.upgrade and (footing is None or not (plain or (basis is not None and basis.asks_directly))):
             basis = None
         again = None
         if done is not None and basis is not None and footing is not None:

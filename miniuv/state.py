@@ -2,7 +2,7 @@
 
 ``<environment>/.miniuv-state/<key>`` is UTF-8 text, in lines: the header; the inode of its folder, which a copied
 environment does not have; when colour is wanted; then in any order what is to be told again (``> text``, a ``%`` at
-its end stands for the time it took), stamps, and pages to be asked for anew (``? accept NUL address NUL digest``);
+its end stands for the time it took), stamps, and pages to be asked for anew (``? accept NUL address NUL digest ...``);
 the last line is ``end``. The key is a digest of the command line, the
 variables, the working folder and this very miniuv, so that no secret is written down.
 """
@@ -126,7 +126,7 @@ def write(
     look: Callable[[], Sequence[str]],
     expected: Sequence[str],
     inputs: Sequence[str],
-    questions: Sequence[tuple[str, str, str]],
+    questions: Sequence[Sequence[str]],
     color: str,
     told: Sequence[str],
 ) -> None:

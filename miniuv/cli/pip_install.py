@@ -142,8 +142,9 @@ def _keep(outcome: "Outcome", arguments: argparse.Namespace, context: Context) -
 
 
 def _may_be_remembered(outcome: "Outcome", arguments: argparse.Namespace, context: Context) -> bool:
-    """Whether the same would be told; and whether indexes, if they are to be asked, are asked as settings files say."""
-    asks = outcome.basis is not None and outcome.basis.questions
+    """Whether the same would be told; and whether indexes, if they are to be asked, can be asked in the same way."""
+    basis = outcome.basis
+    asks = basis is not None and basis.questions and not basis.asks_directly
     is_plain = not asks or not overrides(arguments).keys() - {"cache-dir"}
     return is_plain and not (arguments.explain or arguments.verbose or context.reporter.warned)
 

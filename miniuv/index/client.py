@@ -102,6 +102,19 @@ class HttpClient:
             retry = retry.increment()
             self._sleep(retry, pause)
 
+    def way(self, url: Url) -> tuple[str, str] | None:
+        """How to ask for ``url`` without this, see ``asking``; ``None`` where proxies or credentials are in the way."""
+        import httpx
+
+        from miniuv.index.transport import proxies_of_environment
+
+        settings = self._settings
+        if settings.proxy is not None or proxies_of_environment() or self._credentials.find(url.reveal()):
+            return None
+        if self._trusts(httpx.URL(url.reveal())):
+            return None
+        return str(settings.timeout), str(settings.cert or "")
+
     def __enter__(self) -> Self:
         return self
 
@@ -173,6 +186,7 @@ class HttpClient:
     def _client(self, *, insecure: bool) -> "httpx.Client":
         import httpx
 
+        from miniuv.index.dial import LONGEST_DIAL, USER_AGENT
         from miniuv.index.transport import LeanTransport, proxies_of_environment
 
         with self._guard:
@@ -182,7 +196,7 @@ class HttpClient:
                 timeout = self._settings.timeout
                 connections = self._settings.concurrent_downloads + self._settings.concurrent_fetches
                 context = _ssl_context(self._settings.cert, insecure=insecure)
-                connect = min(timeout, 15.0)
+                connect = min(timeout, LONGEST_DIAL)
                 lean = None
                 if self._settings.proxy is None and not proxies_of_environment():
                     lean = LeanTransport(context, connect_timeout=connect, timeout=timeout, limit=connections)
@@ -193,7 +207,7 @@ class HttpClient:
                         proxy=self._settings.proxy.reveal() if self._settings.proxy else None,
                         timeout=httpx.Timeout(timeout, connect=connect, pool=None),
                         limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-                        headers={"User-Agent": _user_agent(), "Accept-Encoding": ACCEPTED},
+                        headers={"User-Agent": USER_AGENT, "Accept-Encoding": ACCEPTED},
                     )
                 except (ImportError, ValueError) as error:
                     raise SettingsError(
@@ -276,14 +290,6 @@ def _addresses(settings: Settings) -> list[Url]:
 def header_number(text: str) -> int | None:
     """The number that a header holds; ``None`` where it is none, or one beyond every measure."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else None
-
-
-def _user_agent() -> str:
-    import platform
-
-    from miniuv import __version__
-
-    return f"miniuv/{__version__} CPython/{platform.python_version()}"
 
 
 def _plain(response: "httpx.Response") -> dict[str, str]:

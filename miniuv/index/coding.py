@@ -10,6 +10,9 @@ from collections.abc import Iterable, Iterator
 ACCEPTED = "gzip"
 """What to say in ``Accept-Encoding``."""
 
+PAGE_LIMIT = 64 << 20
+"""Bytes of a page of an index, its coding undone."""
+
 _STEP = 1 << 20
 _GZIP = 31
 """``wbits`` of zlib for a gzip header and trailer."""

@@ -44,6 +44,11 @@ class Credentials:
         return self._netrc.get(host, self._netrc.get("default"))
 
 
+def netrc_file(environ: Mapping[str, str]) -> Path:
+    """Where curl and pip look for passwords."""
+    return Path(environ.get("NETRC") or Path(environ.get("HOME") or Path.home()) / ".netrc")
+
+
 def _of(address: str) -> tuple[str, str] | None:
     userinfo, at, _ = urlsplit(address).netloc.rpartition("@")
     if not at or not userinfo:
@@ -55,7 +60,7 @@ def _of(address: str) -> tuple[str, str] | None:
 def _read_netrc(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     import netrc
 
-    file = Path(environ.get("NETRC") or Path(environ.get("HOME") or Path.home()) / ".netrc")
+    file = netrc_file(environ)
     if not file.is_file():
         return {}
     try:

@@ -154,6 +154,21 @@ class HttpCache:
         end = kept.fetched + lifetime(kept.headers, kept.status)
         return self._store.record_path(action), kept.fetched, end
 
+    def question(self, action: str, body: str, *, accept: str) -> tuple[str, ...] | None:
+        """How to ask whether an answer still has ``body``, see ``asking``; its first three where that does not do.
+
+        ``None`` where another answer is kept, or none.
+        """
+        kept = self._load(action)
+        if kept is None or kept.body != body:
+            return None
+        address = action.removeprefix(f"get {accept} ")
+        told = accept, address, kept.body
+        if str(kept.url) != address or HIDDEN in address or (way := self._client.way(kept.url)) is None:
+            return told
+        asked = validators(kept.headers)
+        return *told, asked.get("If-None-Match", ""), asked.get("If-Modified-Since", ""), *way
+
     def confirm(self, action: str, body: str, *, accept: str, limit: int) -> bool:
         """Whether ``look`` answers with this very body, which is asked now; whoever looks then is told the same."""
         kept = self._load(action)

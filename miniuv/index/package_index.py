@@ -11,6 +11,7 @@ from miniuv.cache.jobs import JobRunner
 from miniuv.cache.store import Store
 from miniuv.errors import OfflineError, PackageIndexError
 from miniuv.index.client import HttpClient
+from miniuv.index.coding import PAGE_LIMIT
 from miniuv.index.download import Download, Downloads
 from miniuv.index.find_links import FindLinks
 from miniuv.index.http_cache import Bodies, HttpCache, Looked
@@ -26,8 +27,6 @@ from miniuv.reporter import Reporter
 from miniuv.settings import Settings
 from miniuv.stamps import stamp
 from miniuv.values import dataclass
-
-_PAGE_LIMIT = 64 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,12 +122,16 @@ class PackageIndex:
         """Where the answer is recorded, when it came, and until when it is fresh; seconds since the epoch."""
         return self._http.freshness(action)
 
+    def question(self, action: str, body: str) -> tuple[str, ...] | None:
+        """See ``HttpCache.question``."""
+        return self._http.question(action, body, accept=ACCEPT)
+
     def confirm(self, action: str, body: str) -> bool:
         """Whether one page is the same as in ``Consulted``, asked of the server where it may not be answered for.
 
         Whoever needs the page afterwards is not made to wait for it again. Raises ``PackageIndexError``.
         """
-        return self._http.confirm(action, body, accept=ACCEPT, limit=_PAGE_LIMIT)
+        return self._http.confirm(action, body, accept=ACCEPT, limit=PAGE_LIMIT)
 
     def metadata(self, file: IndexFile) -> bytes | None:
         """The core metadata of a wheel from its ``.metadata`` file; ``None``: read it from the file itself.
@@ -179,7 +182,7 @@ class PackageIndex:
 
     def _page(self, index: Url, name: NormalizedName, linked: tuple[IndexFile, ...]) -> "_Place | None":
         url = _project_url(index, name)
-        looked = self._http.look(url, accept=ACCEPT, limit=_PAGE_LIMIT)
+        looked = self._http.look(url, accept=ACCEPT, limit=PAGE_LIMIT)
         answer = looked.kept
         if answer.status in {404, 410}:
             return None
@@ -188,7 +191,7 @@ class PackageIndex:
 
         def parse() -> Page:
             content_type = answer.headers.get("content-type", "")
-            body = self._http.body(looked, limit=_PAGE_LIMIT)
+            body = self._http.body(looked, limit=PAGE_LIMIT)
             return parse_page(body, content_type=content_type, url=answer.url, index=str(index))
 
         place = _Place(linked=linked, looked=looked, index=str(index), parse=parse)
@@ -231,7 +234,7 @@ class PackageIndex:
     def _local(self, index: Url, name: NormalizedName, linked: tuple[IndexFile, ...]) -> "_Place | None":
         root = local_path(index)
         self._local_pages += [stamp(str(root)), stamp(str(root / name / "index.html"))]
-        data = read_local(root / name / "index.html", limit=_PAGE_LIMIT)
+        data = read_local(root / name / "index.html", limit=PAGE_LIMIT)
         if data is None:
             if not root.is_dir():
                 self._warn_once(
@@ -245,10 +248,10 @@ class PackageIndex:
     def _linked(self, place: Url) -> tuple[IndexFile, ...]:
         """The links of a find-links page."""
         if place.scheme == "file":
-            data = read_local(local_path(place), limit=_PAGE_LIMIT) or b""
+            data = read_local(local_path(place), limit=PAGE_LIMIT) or b""
             return parse_page(data, content_type="text/html", url=place, index=str(place)).files
         try:
-            answer = self._http.get(place, accept=ACCEPT, limit=_PAGE_LIMIT)
+            answer = self._http.get(place, accept=ACCEPT, limit=PAGE_LIMIT)
         except OfflineError as error:
             raise self._offline(str(place)) from error
         if answer.status != 200:

@@ -80,9 +80,7 @@ class LeanTransport(httpx.BaseTransport):
             with suppress(OSError, AttributeError):
                 connection.sock.shutdown(socket.SHUT_RDWR)
 
-    def _ask(
-        self, request: httpx.Request, place: Place
-    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+    def _ask(self, request: httpx.Request, place: Place) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         """Send ``request`` and read the head of the answer."""
         if (connection := self._kept(place)) is not None:
             try:

@@ -1,43 +1,23 @@
-"""Asking indexes whether pages are still what they were, for a command with ``--upgrade`` that may have nothing to do.
+"""Asking indexes whether pages are still what they were: with ``--upgrade``, when there may be nothing to do."""
 
-It has the settings' own proxies, certificates and credentials, and so takes longer to import than all the rest here.
-"""
+from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-
-from miniuv.cache.store import Store
-from miniuv.errors import MiniuvError
-from miniuv.index.client import HttpClient
-from miniuv.index.http_cache import Bodies, HttpCache
-from miniuv.reporter import Reporter
-from miniuv.settings import Settings
-from miniuv.sources.parallel import in_parallel
-
-_LIMIT = 64 << 20
-"""Bytes of a page."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
-def confirmed(questions: Sequence[tuple[str, str, str]], *, cache: str, environ: Mapping[str, str]) -> bool:
-    """Whether all pages are what they were: their ``Accept``, address, and the digest of their content.
+def confirmed(questions: Sequence[Sequence[str]], *, cache: str, environ: Mapping[str, str]) -> bool:
+    """Whether all pages are what they were; see ``index.http_cache.HttpCache.question``.
 
     ``False`` also where somebody could not be asked: the normal path tells why.
     """
-    try:
-        settings = Settings.load(cli={"cache-dir": cache}, environ=environ, directory=Path.cwd())
-        if settings.offline:
-            return False
-        with (
-            Store.open(settings.cache_dir, reporter=Reporter()) as store,
-            HttpClient(settings, environ=environ) as client,
-        ):
-            bodies = Bodies(store=store)
-            http = HttpCache(client=client, store=store, bodies=bodies, offline=False, refresh=True)
+    if all(len(question) > 3 for question in questions):
+        from miniuv.index.asking import all_unchanged
 
-            def ask(question: tuple[str, str, str]) -> bool:
-                accept, address, body = question
-                return http.confirm(f"get {accept} {address}", body, accept=accept, limit=_LIMIT)
+        return all_unchanged(questions)
+    from miniuv.replay.inquire import inquired
 
-            return all(in_parallel(ask, questions, workers=settings.concurrent_downloads))
-    except (MiniuvError, OSError):
-        return False
+    return inquired(
+        [(accept, address, digest) for accept, address, digest, *_ in questions], cache=cache, environ=environ
+    )

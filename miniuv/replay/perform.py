@@ -54,7 +54,7 @@ def perform(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[str, 
         facts = Facts(head.split("\n"))
         target = Target(arguments, environ, directory)
         _check(facts, target, f"{cache}/v1")
-        questions = [(accept, address, digest) for accept, address, digest in facts.all("ask")]
+        questions = facts.all("ask")
         if questions:
             from miniuv.replay.confirm import confirmed
 
@@ -162,9 +162,7 @@ class _Replay:
                 state.date_environment_back(infos, scripts=target.scripts, sites=target.sites)
                 self._present = target.stamps()
 
-    def write_state(
-        self, key: str, *, questions: Sequence[tuple[str, str, str]], color: str, told: Sequence[str]
-    ) -> None:
+    def write_state(self, key: str, *, questions: Sequence[Sequence[str]], color: str, told: Sequence[str]) -> None:
         """Let the fast exit know."""
         target = self._target
         date_back((target.real,))

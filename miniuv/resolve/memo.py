@@ -20,7 +20,6 @@ from miniuv.cache.store import Store
 from miniuv.errors import MiniuvError
 from miniuv.index.local import local_path
 from miniuv.index.package_index import PackageIndex
-from miniuv.index.simple import ACCEPT
 from miniuv.models.installed import InstalledDistribution
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.request import InstallOptions
@@ -65,8 +64,8 @@ class Footing:
     """Stamps of files, also of what builds rest on."""
     pages: Sequence[str]
     """Stamps of the cache's records of answers of indexes."""
-    answers: Sequence[tuple[str, str, str]]
-    """The same: what was accepted, the address, and the digest of the content."""
+    questions: Sequence[tuple[str, ...]]
+    """To ask whether these pages are still the same, see ``index.http_cache.HttpCache.question``."""
     begin: float
     """Seconds since the epoch: all answers had come by then."""
     end: float
@@ -162,13 +161,14 @@ class Memo:
             return None
         pages, files = self._rests_on
         known = [self._index.freshness(page) for page in pages]
-        if None in known:
+        questions = [self._index.question(page, body) for page, body in pages.items()]
+        if None in known or None in questions:
             return None
         told = [each for each in known if each is not None]
         return Footing(
             files=tuple(files),
             pages=tuple(stamp(str(path)) for path, _, _ in told),
-            answers=tuple((ACCEPT, page.removeprefix(f"get {ACCEPT} "), body) for page, body in pages.items()),
+            questions=tuple(each for each in questions if each is not None),
             begin=max((began for _, began, _ in told), default=0.0),
             end=min((end for _, _, end in told), default=math.inf),
         )

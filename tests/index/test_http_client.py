@@ -1,5 +1,3 @@
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,19 +21,6 @@ def folder(tmp_path: Path) -> Path:
     files.mkdir()
     (files / "foo-1.0.tar.gz").write_bytes(b"foo")
     return files
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that nobody trusts, with its key."""
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl to make a certificate with")
-    folder = tmp_path_factory.mktemp("certificate")
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test -addext subjectAltName=IP:127.0.0.1"
-    subprocess.run([*command.split(), "-keyout", "key.pem", "-out", "cert.pem"], cwd=folder, check=True, stderr=-3)
-    both = folder / "both.pem"
-    both.write_bytes((folder / "key.pem").read_bytes() + (folder / "cert.pem").read_bytes())
-    return both
 
 
 def to(address: str, status: int = 302) -> Reply:

@@ -168,7 +168,7 @@ def test_a_refusal_is_an_error_and_no_reason_to_ask_the_next_index(
 def test_a_page_beyond_every_measure_is_refused(
     folder: Path, open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("miniuv.index.package_index._PAGE_LIMIT", 1000)
+    monkeypatch.setattr("miniuv.index.package_index.PAGE_LIMIT", 1000)
     with SimpleIndex(folder) as server:
         server.canned["/simple/foo/"] = [Reply(body=b" " * 5000, headers={"Content-Type": "text/html"})]
         with pytest.raises(PackageIndexError, match="longer than"):

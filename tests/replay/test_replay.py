@@ -457,13 +457,59 @@ def test_an_upgrade_says_that_the_index_is_gone(tmp_path: Path) -> None:
     assert world.installed() == {}
 
 
-def test_an_upgrade_with_an_index_of_the_command_line_is_done_in_full(tmp_path: Path) -> None:
+def test_an_upgrade_asks_the_index_of_the_command_line(tmp_path: Path) -> None:
     with SimpleIndex(tmp_path / "index") as index:
         world = with_index(tmp_path, index)
-        for _ in range(4):
-            fresh(world)
-            ran = run(world, *UPGRADE, "--index-url", index.url)
-            assert (ran.code, ran.is_confirmed) == (0, False), ran.err
+        command = (*UPGRADE, "--index-url", index.url)
+        remembered(world, *command)
+        fresh(world)
+        index.asked.clear()
+
+        ran = run(world, *command)
+
+        assert (ran.code, ran.is_confirmed) == (0, True), ran.err
+        assert sorted(index.paths()) == ["/simple/alpha/", "/simple/beta/"]
+
+
+def test_an_upgrade_through_a_proxy_asks_as_the_settings_say(tmp_path: Path) -> None:
+    with SimpleIndex(tmp_path / "index") as index:
+        proxied = {"HTTPS_PROXY": "http://127.0.0.1:9"}  # no page is behind it, but that takes the settings to tell
+        world = with_index(tmp_path, index)
+        world.environ.update(proxied)
+        remembered(world, *UPGRADE)
+        fresh(world)
+
+        ran = run(world, *UPGRADE)
+
+        assert (ran.code, ran.is_confirmed, "httpx" in ran.modules) == (0, True, True), ran.err
+
+
+def test_an_upgrade_that_asks_directly_imports_no_client(tmp_path: Path) -> None:
+    with SimpleIndex(tmp_path / "index") as index:
+        world = with_index(tmp_path, index)
+        remembered(world, *UPGRADE)
+        fresh(world)
+
+        for _ in range(2):  # for the fresh environment, and then where nothing is to be done
+            ran = run(world, *UPGRADE)
+            heavy = {"httpx", "urllib.request", "json", "pathlib", "concurrent.futures", "miniuv.settings"}
+            assert (ran.code, ran.is_confirmed, sorted(ran.modules & heavy)) == (0, True, []), ran.err
+
+
+def test_passwords_that_appear_are_taken_to_the_index(tmp_path: Path) -> None:
+    with SimpleIndex(tmp_path / "index") as index:
+        world = with_index(tmp_path, index)
+        remembered(world, *UPGRADE)
+        home = Path(world.environ["HOME"])
+        home.mkdir(exist_ok=True)
+        (home / ".netrc").write_text("machine 127.0.0.1 login me password word")
+        index.asked.clear()
+
+        ran = run(world, *UPGRADE)
+
+        assert (ran.code, ran.is_confirmed) == (0, False), ran.err
+        assert run(world, *UPGRADE).code == 0
+        assert {each.headers.get("authorization", "") for each in index.asked} == {"Basic bWU6d29yZA=="}
 
 
 @pytest.fixture(scope="module")
