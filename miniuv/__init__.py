@@ -35,6 +35,7 @@ Room                  Layer  One line
 ``errors``            0      ``MiniuvError`` and its tree
 ``stamps``            0      What a file was like, in one line, and whether it still is so
 ``hashes``            0      Digests of small texts, without OpenSSL
+``names``             0      What files and folders are called that more than one room looks for
 ``values``            0      Classes of values, as ``dataclasses`` makes them, in a small part of the time
 ====================  =====  ================================================================================
 """

@@ -12,13 +12,13 @@ from pathlib import Path
 import miniuv
 from miniuv import state
 from miniuv.environment.installed import site_folders
-from miniuv.environment.places import WORK_FOLDER
 from miniuv.index.credentials import netrc_file
 from miniuv.index.local import local_path
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.outcome import Basis
 from miniuv.models.request import InstallRequest
 from miniuv.models.source import ArchiveSource, DirectorySource, PinnedGit, PinnedSource
+from miniuv.names import WORK_FOLDER
 from miniuv.resolve.gather import Inputs
 from miniuv.settings import Settings
 from miniuv.sources.catalog import Catalog

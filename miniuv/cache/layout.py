@@ -9,12 +9,12 @@ from typing import Literal, get_args
 from miniuv.cache.trouble import cache_trouble
 from miniuv.cache.trust import distrust
 from miniuv.errors import CacheError
+from miniuv.names import CACHE_VERSION
 from miniuv.values import dataclass
 
 EntryKind = Literal["blobs", "unpacked", "git-databases", "checkouts", "build-environments", "http", "bytecode"]
 
 ENTRY_KINDS: tuple[EntryKind, ...] = get_args(EntryKind)
-VERSION = "v1"
 
 _OTHER_FOLDER = "choose another folder with `--cache-dir`"
 _SHARED = "give `--allow-shared-cache` if all who can write there may run code as you"
@@ -34,7 +34,7 @@ class Layout:
     @property
     def versioned(self) -> Path:
         """Everything of this layout; another layout takes another number beside it."""
-        return self.root / VERSION
+        return self.root / CACHE_VERSION
 
     @property
     def locks(self) -> Path:

@@ -11,9 +11,6 @@ from miniuv.values import dataclass
 
 DEFECT = "this is a defect of miniuv; please report it"
 
-ENVIRONMENT_LOCKS = (".lock", ".lock-owner")
-"""In an environment: the file that is locked, and the one that takes its place where there are no locks."""
-
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
 

@@ -30,7 +30,7 @@ from pathlib import Path
 
 from miniuv.cache.heartbeat import Heartbeat
 from miniuv.cache.lock_file import LockFile
-from miniuv.cache.lock_keys import DEFECT, ENVIRONMENT_LOCKS, LockKey, Rank
+from miniuv.cache.lock_keys import DEFECT, LockKey, Rank
 from miniuv.cache.lock_log import LockLog
 from miniuv.cache.owner import Owner, describe_holder, read_owner
 from miniuv.cache.owner_file import ForeignOwnerError, OwnerFile
@@ -38,6 +38,7 @@ from miniuv.cache.runtime import make_lock_folder
 from miniuv.cache.trouble import FULL, cache_error
 from miniuv.cache.waits import ExplainedWait, Journal
 from miniuv.errors import LockOrderError, TargetError
+from miniuv.names import ENVIRONMENT_LOCKS
 from miniuv.reporter import Reporter
 from miniuv.values import replace
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Literal
 
 from miniuv.cache.boot import boot_id
+from miniuv.cache.owner_form import RECORD_LIMIT, encode
 from miniuv.cache.proc import host_name, pid_namespace, start_ticks, status
 from miniuv.models.url import redact
 from miniuv.values import dataclass
 
-RECORD_LIMIT = 512
 _COMMAND_LIMIT = 160
 _STEP_LIMIT = 100
 
@@ -84,13 +84,7 @@ class Owner:
 
     def encode(self) -> bytes:
         """One line of at most ``RECORD_LIMIT`` bytes."""
-        value = {name: getattr(self, name) for name in self.__annotations__}
-        line = json.dumps(value, separators=(",", ":")).encode()
-        while len(line) >= RECORD_LIMIT and (value["command"] or value["step"]):
-            longest = max("command", "step", key=lambda name: len(json.dumps(value[name])))
-            value[longest] = value[longest][: len(value[longest]) // 2]
-            line = json.dumps(value, separators=(",", ":")).encode()
-        return line + b"\n"
+        return encode(**{name: getattr(self, name) for name in self.__annotations__})
 
     @property
     def is_this_process(self) -> bool:

@@ -61,13 +61,13 @@ def _check_files(arguments: argparse.Namespace, context: Context, interpreter: "
 
 def _verified(arguments: argparse.Namespace, context: Context, interpreter: "Interpreter") -> "tuple[Verified, ...]":
     """Verify; where something differs, once more under the lock if somebody may just be changing the environment."""
-    from miniuv.cache.lock_keys import ENVIRONMENT_LOCKS
     from miniuv.cache.owner import kernel_locks
     from miniuv.environment.installed import fingerprint, installed_distributions
     from miniuv.environment.places import is_change_pending
     from miniuv.install.layout import Layout
     from miniuv.install.recovery import recover
     from miniuv.install.verification import verify
+    from miniuv.names import ENVIRONMENT_LOCKS
     from miniuv.reporter import Reporter
 
     before = fingerprint(interpreter)

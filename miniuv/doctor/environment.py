@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from miniuv.cache.lock_keys import ENVIRONMENT_LOCKS
 from miniuv.cache.owner import describe_holder, kernel_locks
 from miniuv.doctor.findings import Finding, Warnings, note, told, wrong
 from miniuv.doctor.locks import excludes
@@ -22,6 +21,7 @@ from miniuv.install.staging import abandoned
 from miniuv.models.installed import InstalledDistribution
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.request import TargetRequest
+from miniuv.names import ENVIRONMENT_LOCKS
 from miniuv.process import Runner
 from miniuv.settings.files import one_line
 

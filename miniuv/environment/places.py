@@ -6,12 +6,8 @@ from pathlib import Path
 
 from miniuv.errors import TargetError
 from miniuv.models.interpreter import Interpreter
+from miniuv.names import JOURNALS, WORK_FOLDER
 from miniuv.values import dataclass
-
-WORK_FOLDER = ".miniuv"
-"""In an environment: where its changes are made ready."""
-JOURNALS = ("journal.undo", "journal")
-"""In the work folder: of a change that is to be taken back, and of one that is to be made."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,10 +8,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from miniuv.cache.lock_keys import ENVIRONMENT_LOCKS
 from miniuv.environment.places import is_environment_folder
 from miniuv.errors import TargetError
 from miniuv.models.interpreter import Interpreter
+from miniuv.names import ENVIRONMENT_LOCKS
 
 
 def create_environment(

@@ -15,12 +15,12 @@ from typing import Self
 
 import msgspec
 
-from miniuv.environment.places import JOURNALS
 from miniuv.errors import InstallError
-from miniuv.install.journal_form import HEADER, encode
+from miniuv.install.journal_form import HEADER, encode, sync_folder
 from miniuv.install.layout import Layout
 from miniuv.install.moves import Move, UnrestoredError
 from miniuv.install.staging import is_private
+from miniuv.names import JOURNALS
 from miniuv.values import dataclass, replace
 
 _UNDO, _DO = JOURNALS
@@ -69,14 +69,14 @@ class Journal:
             os.fsync(stream.fileno())
         os.rename(draft, self.path)
         with contextlib.suppress(OSError):  # a power cut may now undo it, a kill cannot
-            _sync(str(self.layout.work_folder))
+            sync_folder(str(self.layout.work_folder))
 
     def turn(self) -> Self:
         """From now on it is to be taken back; raises ``OSError``."""
         turned = replace(self, is_undone=True)
         os.rename(self.path, turned.path)
         with contextlib.suppress(OSError):
-            _sync(str(self.layout.work_folder))
+            sync_folder(str(self.layout.work_folder))
         return turned
 
     def close(self) -> None:
@@ -84,7 +84,7 @@ class Journal:
         with contextlib.suppress(OSError):
             for folder in sorted({os.path.dirname(move.place) for move in self.moves}):
                 if os.path.isdir(folder):
-                    _sync(folder)
+                    sync_folder(folder)
         try:
             self.path.unlink()
         except OSError as error:
@@ -92,7 +92,7 @@ class Journal:
             message = f"the environment is {outcome}, but its journal cannot be removed: {error.strerror}"
             raise UnrestoredError(message, where=str(self.path)) from error
         with contextlib.suppress(OSError):
-            _sync(str(self.layout.work_folder))
+            sync_folder(str(self.layout.work_folder))
 
     @classmethod
     def read(cls, layout: Layout) -> Self | None:
@@ -171,11 +171,3 @@ def _decode(data: bytes, layout: Layout) -> _Content:
             raise ValueError(f"`{aside}` is not in a folder of ours")
         moves.append(Move(kind=move.kind, place=place, aside=aside, facts=move.facts, entries=move.entries))
     return _Content(titles=content.titles, folders=folders, moves=tuple(moves))
-
-
-def _sync(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,6 +1,9 @@
-"""How a journal is written. Imports next to nothing, for whoever has little time writes one too."""
+"""How a journal is written, and made durable. Imports next to nothing, for whoever has little time writes one too."""
 
 from __future__ import annotations
+
+import os
+import stat
 
 from miniuv.hashes import sha256
 
@@ -14,6 +17,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 HEADER = "miniuv journal 1"
+
+
+def facts_of(path: str) -> tuple[int, int, int, int]:
+    """Mode, inode, size (0 of a folder) and time of modification in nanoseconds of what is at ``path`` itself.
+
+    Raises ``OSError``.
+    """
+    status = os.lstat(path)
+    return status.st_mode, status.st_ino, 0 if stat.S_ISDIR(status.st_mode) else status.st_size, status.st_mtime_ns
+
+
+def sync_folder(folder: str) -> None:
+    """Make the renames within ``folder`` durable; raises ``OSError``."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def encode(

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Self
 
 from miniuv import state
-from miniuv.cache.lock_keys import ENVIRONMENT_LOCKS
-from miniuv.environment.places import WORK_FOLDER
 from miniuv.models.interpreter import Interpreter
+from miniuv.names import ENVIRONMENT_LOCKS, WORK_FOLDER
 from miniuv.values import dataclass
 
 _INTERPRETER_NAME = re.compile(r"(python|pypy)[\d.]*[tdw]?")

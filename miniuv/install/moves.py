@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from miniuv.errors import InstallError, Interrupted
+from miniuv.install.journal_form import facts_of
 
 _NOT_EMPTY = frozenset({errno.ENOTEMPTY, errno.EEXIST})
 
@@ -41,9 +42,7 @@ class Facts(NamedTuple):
     @classmethod
     def of(cls, path: str) -> "Facts":
         """Look at ``path`` itself; raises ``OSError``."""
-        status = os.lstat(path)
-        size = 0 if stat.S_ISDIR(status.st_mode) else status.st_size
-        return cls(status.st_mode, status.st_ino, size, status.st_mtime_ns)
+        return cls(*facts_of(path))
 
     def hold(self, path: str) -> bool:
         """Whether the same is at ``path``; a file may have been edited since. Raises ``OSError``."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from miniuv.environment.places import WORK_FOLDER, is_change_pending
+from miniuv.environment.places import is_change_pending
 from miniuv.errors import InstallError
 from miniuv.install.failures import translated
 from miniuv.install.journal import Journal, way_out
@@ -16,6 +16,7 @@ from miniuv.install.layout import Layout
 from miniuv.install.moves import deferred_signals, disturbed, do_moves, stale_compiled, undo_moves
 from miniuv.install.staging import discard, sweep
 from miniuv.models.interpreter import Interpreter
+from miniuv.names import WORK_FOLDER
 from miniuv.reporter import Reporter
 
 

@@ -4,7 +4,6 @@ In doubt nothing is written, and nothing fails because of it.
 """
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -24,6 +23,7 @@ from miniuv.models.installed import InstalledDistribution
 from miniuv.models.interpreter import Interpreter
 from miniuv.models.outcome import Basis, Outcome
 from miniuv.models.url import redact
+from miniuv.names import CACHE_VERSION
 from miniuv.replay import record
 from miniuv.report.outcome import change_lines
 from miniuv.report.style import Style
@@ -116,7 +116,7 @@ def _lines(
         yield from (_line("page", line) for line in footing.pages)
     yield _line("family", *common)
     yield _line("python", str(interpreter.version))
-    yield _line("command", json.dumps(Owner.this_process(step="").command))
+    yield _line("command", Owner.this_process(step="").command)
     yield _line("color", color)
     prefix = str(interpreter.prefix)
     yield _line("sites", *(_below(str(site), prefix) for site in site_folders(interpreter)))
@@ -148,7 +148,7 @@ def _lines(
         plain, colored = (change_lines(outcome, style=Style(has)) for has in (False, True))
         yield from (_line("change", *map(redact, lines)) for lines in zip(plain, colored, strict=True))
         yield from (_line("again", line) for line in again)
-    root = f"{store.root}/v1"
+    root = f"{store.root}/{CACHE_VERSION}"
     entries = {
         "/".join(_below(source, root).split("/")[:2]) for file, _ in done.staged.files if (source := file.source)
     }
@@ -160,7 +160,7 @@ def _lines(
 def _rows(done: Installation, store: Store) -> Iterator[str]:
     staging = done.staged.staging
     python = str(done.interpreter.executable)
-    root, above = f"{store.root}/v1", f"{staging.folder}/new"
+    root, above = f"{store.root}/{CACHE_VERSION}", f"{staging.folder}/new"
     folders: dict[str, str] = {}
     varying: dict[str, str] = {}
     texts = 0

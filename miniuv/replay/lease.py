@@ -11,6 +11,7 @@ import time
 
 from miniuv.cache.boot import boot_id
 from miniuv.cache.mounts import is_remote
+from miniuv.cache.owner_form import encode
 from miniuv.cache.proc import host_name, pid_namespace, start_ticks
 from miniuv.replay.target import DoubtError
 
@@ -47,10 +48,10 @@ class Held:
             os.close(self.descriptor)
             raise
 
-    def tell(self, text: str) -> None:
+    def tell(self, content: bytes) -> None:
         """Replace the content."""
-        os.pwrite(self.descriptor, text.encode("ascii"), 0)
-        os.ftruncate(self.descriptor, len(text))
+        os.pwrite(self.descriptor, content, 0)
+        os.ftruncate(self.descriptor, len(content))
 
     def rename(self, path: str) -> None:
         """Give it another name."""
@@ -68,12 +69,19 @@ class Held:
         os.close(self.descriptor)
 
 
-def owner_line(command: str, step: str) -> str:
-    """What we say of ourselves, see ``cache.owner.Owner``; ``command`` is part of a JSON text, with its quotes."""
+def owner_record(command: str, step: str) -> bytes:
+    """What we say of ourselves: we are about to do ``step``."""
     pid = os.getpid()
-    return (
-        f'{{"pid":{pid},"host":"{host_name()}","boot":"{boot_id()}","namespace":{pid_namespace()},'
-        f'"ticks":{start_ticks(pid) or 0},"command":{command},"step":"{step}","since":{time.time()},"beat":0}}\n'
+    return encode(
+        pid=pid,
+        host=host_name(),
+        boot=boot_id(),
+        namespace=pid_namespace(),
+        ticks=start_ticks(pid) or 0,
+        command=command,
+        step=step,
+        since=time.time(),
+        beat=0,
     )
 
 
@@ -83,7 +91,7 @@ def take_lease(versioned: str, *, command: str, pins: Sequence[str]) -> Held:
     name = f"{host}-{os.getpid()}-{os.urandom(8).hex()}"
     lease = Held(f"{versioned}/leases/{name}.new", mode=0o600, new=True)
     try:
-        lease.tell(owner_line(command, "") + "".join(f"{pin}\n" for pin in pins))
+        lease.tell(owner_record(command, "") + "".join(f"{pin}\n" for pin in pins).encode("ascii"))
         lease.rename(f"{versioned}/leases/{name}")
     except BaseException:
         lease.__exit__()

@@ -13,9 +13,10 @@ from binascii import crc32
 from miniuv import state
 from miniuv.cache.boot import UNKNOWN, boot_id
 from miniuv.cache.trust import distrust
-from miniuv.replay.lease import Held, owner_line, take_lease
+from miniuv.names import CACHE_VERSION, WORK_FOLDER
+from miniuv.replay.lease import Held, owner_record, take_lease
 from miniuv.replay.record import FILES, Facts, action, cache_folder, place
-from miniuv.replay.target import WORK_FOLDER, DoubtError, Target
+from miniuv.replay.target import DoubtError, Target
 from miniuv.replay.work import Work, stage
 from miniuv.report.words import duration
 from miniuv.stamps import date_back, holds
@@ -50,10 +51,11 @@ def perform(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[str, 
         if not text:
             return None
         began = time.perf_counter()
+        versioned = f"{cache}/{CACHE_VERSION}"
         head, _, body = text.partition(f"\n{FILES}\n")
         facts = Facts(head.split("\n"))
         target = Target(arguments, environ, directory)
-        _check(facts, target, f"{cache}/v1")
+        _check(facts, target, versioned)
         questions = facts.all("ask")
         if questions:
             from miniuv.replay.confirm import confirmed
@@ -64,12 +66,12 @@ def perform(arguments: Sequence[str], environ: Mapping[str, str]) -> tuple[str, 
         # A signal would find things half done, so it comes when they are whole.
         before = signals.pthread_sigmask(signals.SIG_BLOCK, _HELD_BACK)
         try:
-            replay = _Replay(facts, body.split("\n"), target, f"{cache}/v1")
+            replay = _Replay(facts, body.split("\n"), target, versioned)
             (command,) = facts.one("command")
-            with take_lease(f"{cache}/v1", command=command, pins=[pin for (pin,) in facts.all("pin")]):
+            with take_lease(versioned, command=command, pins=[pin for (pin,) in facts.all("pin")]):
                 replay.note_use()
                 prepared = time.perf_counter()
-                replay.carry_out(owner_line(command, "install"))
+                replay.carry_out(owner_record(command, "install"))
                 done = time.perf_counter()
             (color,) = facts.one("color")
             again = [line for (line,) in facts.all("again")]
@@ -141,7 +143,7 @@ class _Replay:
             if abs(now - os.lstat(entry).st_mtime) > _UNUSED_FOR:
                 os.utime(entry)
 
-    def carry_out(self, owner: str) -> None:
+    def carry_out(self, owner: bytes) -> None:
         """Stage the files, then bring them in under the environment's lock, by a journal."""
         target = self._target
         with Work(target.work) as work:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from miniuv import state
 from miniuv.hashes import sha256
+from miniuv.names import CACHE_VERSION
 
 TYPE_CHECKING = False  # `typing` and `collections.abc` take longer than most of what is done here
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def action(arguments: Sequence[str], environ: Mapping[str, str], directory: str)
 
 def place(cache: str, name: str) -> str:
     """The file of the record that is named so, in the cache folder."""
-    return f"{cache}/v1/index/{sha256(name.encode()).hexdigest()}.json"
+    return f"{cache}/{CACHE_VERSION}/index/{sha256(name.encode()).hexdigest()}.json"
 
 
 def cache_folder(arguments: Sequence[str], environ: Mapping[str, str]) -> str:

@@ -6,15 +6,13 @@ import os
 
 from miniuv import state
 from miniuv.environment.family import family
+from miniuv.names import ENVIRONMENT_LOCKS, WORK_FOLDER
 from miniuv.replay.record import LONGEST_PYTHON, Facts, is_usual
 from miniuv.state import environment_folder, named_python
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-WORK_FOLDER = ".miniuv"
-_LOCK, _OWNER_FILE = ".lock", ".lock-owner"
 
 
 class DoubtError(ValueError):
@@ -44,7 +42,7 @@ class Target:
         """Where it really is, which is where everything goes."""
         self.family = family(self.executable)
         self.work = f"{self.real}/{WORK_FOLDER}"
-        self.lock = f"{self.real}/{_LOCK}"
+        self.lock, self._owned = (f"{self.real}/{name}" for name in ENVIRONMENT_LOCKS)
         self.sites: list[str] = []
         self.scripts = ""
 
@@ -61,7 +59,7 @@ class Target:
         for folder in (*self.sites, self.scripts, self.real):
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise DoubtError("not ours to change")
-        if os.path.lexists(self.work) or os.path.lexists(f"{self.real}/{_OWNER_FILE}"):
+        if os.path.lexists(self.work) or os.path.lexists(self._owned):
             raise DoubtError("somebody is at work there")
 
     def look(self) -> list[str]:

@@ -12,7 +12,7 @@ import stat
 from binascii import b2a_base64
 
 from miniuv.hashes import sha256
-from miniuv.install.journal_form import encode
+from miniuv.install.journal_form import encode, facts_of, sync_folder
 from miniuv.replay.record import COPY, FOLDER, LINK, PYTHON, TEXT
 from miniuv.replay.target import DoubtError
 
@@ -75,18 +75,18 @@ class Work:
     def change(self, moves: Sequence[tuple[str, str, str, int]], *, titles: Sequence[str], start: str) -> None:
         """Write the journal and do what it says; raises ``OSError``, and then it stays for whoever comes next."""
         draft, journal = f"{self.folder}/journal", f"{self._above}/journal"
-        known = [(kind, place, aside, _facts(aside), entries) for kind, place, aside, entries in moves]
+        known = [(kind, place, aside, facts_of(aside), entries) for kind, place, aside, entries in moves]
         _write(draft, encode(titles, [self.folder], known, start=start), durably=True)
         os.rename(draft, journal)
         self._is_pending = True
-        _sync(self._above)
+        _try_sync(self._above)
         for _, place, aside, _ in moves:
             os.rename(aside, place)
         for folder in sorted({os.path.dirname(place) for _, place, _, _ in moves}):
-            _sync(folder)
+            _try_sync(folder)
         os.unlink(journal)
         self._is_pending = False
-        _sync(self._above)
+        _try_sync(self._above)
 
 
 def stage(rows: Sequence[str], *, folder: str, source: str, python: str) -> None:
@@ -185,20 +185,10 @@ def _write(path: str, content: bytes, *, mode: int = 0o644, durably: bool = Fals
             os.fsync(descriptor)
 
 
-def _facts(path: str) -> tuple[int, int, int, int]:
-    """See ``install.moves.Facts``."""
-    status = os.lstat(path)
-    return status.st_mode, status.st_ino, 0 if stat.S_ISDIR(status.st_mode) else status.st_size, status.st_mtime_ns
-
-
-def _sync(folder: str) -> None:
+def _try_sync(folder: str) -> None:
     """Make renames durable; a power cut may undo what this cannot, a kill cannot."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(folder)
     except OSError:
         return
 

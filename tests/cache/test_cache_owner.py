@@ -12,7 +12,8 @@ from miniuv.cache import heartbeat, owner
 from miniuv.cache.heartbeat import Heartbeat
 from miniuv.cache.lock_keys import LockKey
 from miniuv.cache.locks import LockManager
-from miniuv.cache.owner import RECORD_LIMIT, Owner, describe_holder, duration, read_owner
+from miniuv.cache.owner import Owner, describe_holder, duration, read_owner
+from miniuv.cache.owner_form import RECORD_LIMIT
 from miniuv.reporter import Reporter
 from tests.support.processes import OtherProcess
 

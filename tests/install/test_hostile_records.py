@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miniuv.cache.owner import RECORD_LIMIT, Owner
+from miniuv.cache.owner import Owner
+from miniuv.cache.owner_form import RECORD_LIMIT
 from miniuv.errors import MiniuvError
 from miniuv.install.recovery import recover
 from miniuv.values import replace
