@@ -17,6 +17,7 @@ from miniuv.backend.checks import (
     unmet,
 )
 from miniuv.backend.environment import BuildEnvironments
+from miniuv.backend.foreseen import needs_nothing
 from miniuv.backend.hooks import ConfigSettings, Hooks
 from miniuv.backend.output import HookLog
 from miniuv.backend.preload import LearnedModules
@@ -128,7 +129,7 @@ class Builder:
                 work=work,
                 resources=stack.pop_all(),
             )
-        if identity:
+        if identity and not ready.foresee():
             ready.hear(self._kept_requirements(ready, f"requires of {identity}\n{ready.context}"))
             if ready.lacks():
                 ready.provide()
@@ -211,6 +212,7 @@ class ReadyBuild:
         self._resources = resources
         self._further: tuple[str, ...] | None = None
         """What the backend needs besides; ``None`` until that is known."""
+        self._was_asked = False
         self._is_provided = False
         self._prepared: Path | None = None
         self._told: CoreMetadata | None = None
@@ -239,7 +241,21 @@ class ReadyBuild:
         """Have the backend say what it needs besides ``build-system.requires``."""
         with activity(self._reporter, "metadata", self.title) as asking:
             self._further = self._hooks.requirements(partial(self._reporter.progress, asking))
+        self._was_asked = True
         return self._further
+
+    def foresee(self) -> bool:
+        """Know that the backend needs nothing else, where that is sure without asking it.
+
+        Not for an editable: asked, setuptools leaves an ``egg-info`` in the project, and building it does not.
+        """
+        hooks, system = self._hooks, self._pyproject.build_system
+        if hooks.kind != "wheel" or hooks.config_settings or system.backend_path:
+            return False
+        if not needs_nothing(hooks.folder, system.backend, present=self._present, environment=hooks.environment):
+            return False
+        self._further = ()
+        return True
 
     def hear(self, further: tuple[str, ...]) -> None:
         """Take what the backend would say; it is not asked then."""
@@ -247,7 +263,9 @@ class ReadyBuild:
 
     def lacks(self) -> bool:
         """Whether the backend, which is asked once, needs more than there is: then ``provide`` that, and come again."""
-        further = self.ask() if self._further is None else self._further
+        if self._further is None and not self.foresee():
+            self.ask()
+        further = self._further or ()
         return not self._is_provided and bool(unmet(further, self._present, self._interpreter, self.title))
 
     def provide(self) -> None:
@@ -272,7 +290,7 @@ class ReadyBuild:
         folder, kind = self._hooks.trace, self._hooks.kind
         if folder is None:
             return None
-        needed = (f"get_requires_for_build_{kind}", f"build_{kind}")
+        needed = (f"build_{kind}", *((f"get_requires_for_build_{kind}",) if self._was_asked else ()))
         names = sorted({*needed, *(path.name for path in folder.iterdir())})
         reports = [report for name in names if (report := read_report(folder / name)) is not None]
         return tuple(reports) if len(reports) == len(names) else None

@@ -175,7 +175,7 @@ def test_a_warm_runner_builds_what_a_python_of_its_own_builds(
     monkeypatch.setattr(WarmRunners, "run", watched)
     first, warm = build("first")
     second, warmer = build("second")  # with what the first has taught
-    assert codes == [0, 0, 0, 0]
+    assert set(codes) == {0}
     monkeypatch.setattr(WarmRunners, "run", lambda *_: None)
     third, plain = build("third")
     assert [first.name, second.name] == [third.name] * 2
