@@ -143,6 +143,7 @@ class _Runner:
             _import_all(names, self._printed)
             _compile_all(patterns)
             _load("_warm_metadata.py").remember()
+            _load("_warm_chain.py").hasten()
             gc.collect()
             gc.freeze()  # a collection in a child then leaves the pages alone that it shares with us
             self._preloaded = self._hook.present()

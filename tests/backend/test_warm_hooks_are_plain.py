@@ -267,3 +267,34 @@ def test_entry_points_are_those_of_the_environment_and_of_the_project_as_it_is_n
     assert "before tiny.group tiny tiny_backend:build_wheel tiny-backend" in entries
     assert "before tiny.group own" not in entries
     assert "after tiny.group own os:getcwd own" in entries
+
+
+CHAINS = """
+def get_requires_for_build_wheel(config_settings=None):
+    from collections import ChainMap, UserDict
+    from collections.abc import ItemsView
+
+    class Upper(ChainMap):
+        def __getitem__(self, key):
+            return super().__getitem__(key).upper()
+
+    inner = {"b": "2", "c": "3"}
+    chain = ChainMap({"c": "first", "a": "1"}, inner, {"c": "last", "d": "4"})
+    others = [Upper({"a": "x"}, {"b": "y"}), ChainMap(UserDict(a="1"), {"a": "2", "b": "3"}), ChainMap()]
+    view = chain.items()
+    with open("chains", "w") as file:
+        for each in (chain, *others, chain.new_child({"a": "0"})):
+            print(list(each.items()), dict(each.items()), len(each.items()), ("a", "1") in each.items(), file=file)
+        inner["e"] = "5"
+        print(list(view), view, isinstance(view, ItemsView), view & {("e", "5")}, file=file)
+    print("items" in vars(ChainMap), runner(), file=open("ran", "w"))
+    return []
+"""
+
+
+def test_chains_of_dicts_have_the_items_that_they_have_elsewhere(both: Callable[[str], tuple[Path, Path]]) -> None:
+    warm, plain = both(CHAINS)
+    assert [(folder / "ran").read_text() for folder in (warm, plain)] == ["True warm\n", "False plain\n"]
+    chains = (warm / "chains").read_text()
+    assert chains == (plain / "chains").read_text()
+    assert chains.startswith("[('c', 'first'), ('d', '4'), ('b', '2'), ('a', '1')]")
