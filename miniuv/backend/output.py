@@ -22,6 +22,9 @@ _ERROR = re.compile(rb"\berror:", re.IGNORECASE)
 _ECHO = re.compile(rb"error: command .+ failed", re.IGNORECASE)
 """What a backend says of a compiler that has told before what is wrong."""
 _PROGRESS_INTERVAL = 0.1
+_REST = 0.02
+"""Seconds between two looks at a pipe that little comes out of: else each line wakes us, one at a time."""
+_MUCH = 4096
 _PIPE_LIMIT = 1 << 20
 """No pipe holds more: what was printed before the hook ended is within this."""
 
@@ -159,6 +162,8 @@ def _lines(reading: int, over: threading.Event) -> Iterator[bytes]:
         if len(pending) > _LINE_LIMIT:
             yield pending[:_LINE_LIMIT]
             pending = b""
+        if len(chunk) < _MUCH:
+            over.wait(_REST)
     if pending:
         yield pending[:_LINE_LIMIT]
 

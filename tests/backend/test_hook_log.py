@@ -1,8 +1,12 @@
 """What a backend prints is kept, bounded, and never holds anybody up."""
 
+import os
 import sys
+import threading
 import time
 from pathlib import Path
+
+import pytest
 
 from miniuv.backend.output import HookLog
 from miniuv.process import SubprocessRunner
@@ -37,6 +41,25 @@ def test_a_flood_leaves_its_beginning_and_its_end(tmp_path: Path) -> None:
     assert text.startswith("# build_wheel\nline 0\n")
     assert "bytes are left out here" in text
     assert text.endswith("line 199999\n")
+
+
+def test_a_pipe_that_little_comes_out_of_is_left_alone_for_a_moment_and_one_that_is_full_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+
+    class Event(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            if timeout is not None:
+                rests.append(timeout)
+            return super().wait(timeout)
+
+    monkeypatch.setattr(threading, "Event", Event)
+    for text, count in (("a line\n", 1), ("x" * 60_000 + "\n", 0)):
+        rests.clear()
+        with HookLog(tmp_path / "log").listen("build_wheel", lambda _: None) as output:
+            os.write(output.fileno(), text.encode())
+        assert len(rests) == count
 
 
 def test_one_endless_line_is_bounded_too(tmp_path: Path) -> None:
