@@ -8,6 +8,7 @@ from miniuv.archive.intact import DamagedWheelError
 from miniuv.backend.builder import Builder
 from miniuv.cache.failures import Failures
 from miniuv.cache.jobs import JobRunner, Permit
+from miniuv.cache.lead import Lead
 from miniuv.cache.store import Store
 from miniuv.environment.interpreters import Interpreters
 from miniuv.errors import CacheError, OfflineError, PackageIndexError
@@ -32,6 +33,7 @@ from miniuv.resolve.gather import Asked, Inputs, ask, ask_for_build
 from miniuv.resolve.memo import Footing, Memo, Question
 from miniuv.settings import Settings
 from miniuv.settings.options import flag
+from miniuv.settings.resolved import available_cores
 from miniuv.sources.archive import Archives
 from miniuv.sources.built import BuiltWheels
 from miniuv.sources.catalog import Catalog
@@ -210,6 +212,7 @@ class Workshop:
             directory=session.directory,
             refresh=session.settings.refresh,
         )
+        self._lead = Lead(locks=store.locks, reporter=reporter, lock_wait=settings.lock_wait)
         self._answered: tuple[Question, Resolution] | None = None
         self._provided = Once(self._provide, label=lambda _: "", holds=self._are_held, check_free=jobs.check_free)
 
@@ -223,8 +226,11 @@ class Workshop:
         settings = replace(settings, refresh=settings.refresh or options.upgrade)
         with HttpClient(settings, environ=session.environ, reporter=session.reporter) as http:
             workshop = cls(session, interpreter, options, settings=settings, http=http)
-            with workshop.builder, workshop.built, workshop.workers:
-                yield workshop
+            try:
+                with workshop.builder, workshop.built, workshop.workers:
+                    yield workshop
+            finally:
+                workshop._lead.give_back()
 
     def ask(self, inputs: Inputs) -> Asked:
         """Parse ``inputs`` for the target; names of paths and bare URLs are found out, which may build."""
@@ -239,19 +245,23 @@ class Workshop:
     def plan(self, asked: Asked, installed: Sequence[InstalledDistribution], options: InstallOptions) -> Outcome:
         """Resolve ``asked`` against what is installed, and say what is to be done."""
         question = Question(asked=asked, installed=installed, options=options)
-        resolution = self._memo.find(question)
+        resolution = self._memo.find(question) or self._answer_of_another(question)
         if resolution is None:
             with suppress(CacheError):  # a full disk may have no lease to give, and nothing may have to be written
                 self._session.store.guards()  # our lease, which the workers shall hold too, is made when it is needed
                 self.workers.start()
             resolution = self._resolve(asked, self._finder, installed, options, cancel=self._session.cancel)
             self._answered = question, resolution
+            if self._session.reporter.warned or not self._memo.may_keep(question):
+                self._lead.give_back()  # nobody can be given the answer, so nobody shall wait for it
         return Outcome(plan=make_plan(resolution, installed, options), resolution=resolution, dry_run=options.dry_run)
 
     def remember(self) -> None:
         """Keep the resolution for whoever asks the same, now that all of it is prepared."""
-        if self._answered is not None and not self._session.reporter.warned:
-            self._memo.keep(*self._answered)
+        answered, self._answered = self._answered, None
+        if answered is not None and not self._session.reporter.warned:
+            self._memo.keep(*answered)
+        self._lead.give_back()
 
     def footing(self) -> Footing | None:
         """What the resolution rests on, once it is remembered."""
@@ -267,6 +277,7 @@ class Workshop:
             except DamagedWheelError:
                 if attempt == _ATTEMPTS:
                     raise
+        self.remember()
         return prepared
 
     def provide(self, requirements: Sequence[str], *, interpreter: Interpreter) -> tuple[UnpackedWheel, ...]:
@@ -282,6 +293,20 @@ class Workshop:
         resolution = self._resolve(asked, self._build_finder, (), InstallOptions())
         plan = make_plan(resolution, (), InstallOptions())
         return tuple(each.wheel for each in prepare(plan, catalog=self.catalog))
+
+    def _answer_of_another(self, question: Question) -> Resolution | None:
+        """What another command has answered to the same ``question`` while we stood back; ``None``: resolve it.
+
+        Where one command may not keep all cores busy, several split the builds instead.
+        """
+        subject = self._memo.subject(question)
+        if subject is None or question.options.dry_run or self.settings.concurrent_builds < available_cores():
+            return None
+        with suppress(CacheError):
+            self._session.store.guards()  # with a lease we are seen to be there, and told of failures
+        if self._lead.take(subject, title="the same installation"):
+            return None
+        return self._memo.find(question)
 
     def _are_held(self, wheels: Sequence[UnpackedWheel]) -> bool:
         return all(self._wheels.holds(wheel) for wheel in wheels)

@@ -17,6 +17,7 @@ _KIND = re.compile(r"[a-z][a-z0-9-]{0,40}")
 class Rank(IntEnum):
     """The order of the locks; acquiring goes upwards only (the table in ``locks.py``)."""
 
+    QUESTION = 5
     JOB = 10
     SOURCE_TREE = 20
     ENVIRONMENT = 30
@@ -36,6 +37,11 @@ class LockKey:
         if _KIND.fullmatch(kind) is None:
             raise LockOrderError(f"`{kind}` is no kind of job", hint=DEFECT)
         return cls(Rank.JOB, f"{kind}/{text_digest(subject)}")
+
+    @classmethod
+    def question(cls, subject: str) -> "LockKey":
+        """What the command that goes ahead with a question has; ``subject`` is hashed, so it may be any text."""
+        return cls(Rank.QUESTION, f"question/{text_digest(subject)}")
 
     @classmethod
     def source_tree(cls, path: Path) -> "LockKey":

@@ -22,7 +22,10 @@ class LockLog:
         return cls(environ.get(VARIABLE) or None)
 
     def tell(self, event: str, **facts: object) -> None:
-        """Write ``event``: ``try``, ``acquire``, ``busy``, ``release``, ``wait``, ``look``, ``run``, ``done``."""
+        """Write ``event``: ``try``, ``acquire``, ``busy``, ``release``, ``wait``, ``look``, ``run``, ``done``.
+
+        Of leads: ``lead``, ``stand-back``.
+        """
         if self._path is None:
             return
         line = {

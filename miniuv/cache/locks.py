@@ -12,6 +12,7 @@ with its process); a lock file is never unlinked, and what it contains is only f
 Rank   Lock                  Where
 =====  ====================  =========================================================================
 0      lease                 ``leases/…`` in the cache; held for life, nobody waits for it (``lease.py``)
+5      question              ``locks/question/<sha256 of the subject>`` in the cache; a command's (``lead.py``)
 10     job                   ``locks/<kind>/<sha256 of the subject>`` in the cache
 20     source tree           ``src/<device>-<inode>`` in a folder of the user's, whatever the cache
 30     environment           ``<environment>/.lock``, the file that uv locks too
@@ -37,7 +38,7 @@ from miniuv.cache.owner_file import ForeignOwnerError, OwnerFile
 from miniuv.cache.runtime import make_lock_folder
 from miniuv.cache.trouble import FULL, cache_error
 from miniuv.cache.waits import ExplainedWait, Journal
-from miniuv.errors import LockOrderError, TargetError
+from miniuv.errors import CacheError, LockOrderError, TargetError
 from miniuv.names import ENVIRONMENT_LOCKS
 from miniuv.reporter import Reporter
 from miniuv.values import replace
@@ -106,6 +107,20 @@ class HeldLocks:
         self.release()
 
 
+class Announcement:
+    """What a command has, and none of its threads: it says that the command goes ahead, and binds nobody."""
+
+    def __init__(self, hold: _Hold, heartbeat: Heartbeat) -> None:
+        self._hold = hold
+        self._heartbeat = heartbeat
+        heartbeat.add(hold.beat)
+
+    def release(self) -> None:
+        """Give it back, also where a forked child still has the descriptor; a second call does nothing."""
+        self._heartbeat.remove(self._hold.beat)
+        self._hold.release()
+
+
 class LockManager:
     """Hands out the locks of one cache and holds everybody to the rules; ``close`` ends its heartbeat."""
 
@@ -144,6 +159,21 @@ class LockManager:
             self._give_back(holds, thread)
             raise
         return HeldLocks(self, holds)
+
+    def announce(self, key: LockKey, *, step: str) -> Announcement | None:
+        """Take ``key`` for the command: no rule holds for it, and nobody may rest on it; ``None`` when it is busy."""
+        file = self._lock_file(key)
+        return None if file is None else Announcement(_Hold(key, file, step=step), self._heartbeat)
+
+    def is_busy(self, key: LockKey) -> bool:
+        """Whether ``key`` is held at this moment; where nobody can tell it is not."""
+        try:
+            file = self._lock_file(key)
+        except CacheError:
+            return False
+        if file is not None:
+            file.close()
+        return file is None
 
     @contextlib.contextmanager
     def environment(
@@ -265,7 +295,7 @@ class LockManager:
                     where=str(path),
                     hint="the environment must exist, and you must be able to write to it",
                 ) from error
-            if key.rank == Rank.JOB and error.errno in FULL:
+            if key.rank <= Rank.JOB and error.errno in FULL:
                 return LockFile.pretend()  # whoever has something to write finds out; others only look
             raise cache_error(error, path=path, doing="take a lock") from error
         if file is not None and not file.is_recorded:

@@ -56,7 +56,7 @@ class StallWatch:
 class ExplainedWait:
     """One wait, from its first ``pause`` to the end of the ``with`` block.
 
-    ``wake`` interrupts it. ``journal`` hears of it as soon as people do.
+    ``wake`` interrupts it. ``journal`` hears of it as soon as people do. ``longest`` is the longest step, in seconds.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class ExplainedWait:
         limit: float | None,
         wake: threading.Event,
         journal: Journal | None = None,
+        longest: float = _LONGEST,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._subject = subject
@@ -74,6 +75,7 @@ class ExplainedWait:
         self._limit = limit
         self._wake = wake
         self._journal = journal
+        self._longest = longest
         self._clock = clock
         self._began = math.inf
         self._times = notice_times()
@@ -107,7 +109,7 @@ class ExplainedWait:
         import random
 
         step = self._step
-        self._step = min(2 * step, _LONGEST)
+        self._step = min(2 * step, self._longest)
         # Jitter keeps processes apart that were started together; nothing secret depends on it.
         return step * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311
 

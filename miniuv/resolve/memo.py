@@ -155,6 +155,15 @@ class Memo:
         )
         self._rests_on = pages.bodies, lines
 
+    def subject(self, question: Question) -> str | None:
+        """What ``question`` has in common with others that ``find`` would answer alike; ``None``: it answers none."""
+        return self._action(question) if self._applies(question) else None
+
+    def may_keep(self, question: Question) -> bool:
+        """Whether ``keep`` is likely to remember what ``question`` was just resolved to."""
+        pinned = (*self._catalog.asked.values(), *self._catalog.looked_at)
+        return self._applies(question) and self._index.consulted() is not None and all(map(_is_lasting, pinned))
+
     def footing(self) -> Footing | None:
         """Of the resolution that was found or kept; ``None`` where neither was."""
         if self._rests_on is None:
@@ -185,17 +194,15 @@ class Memo:
 
     def _files_of(self, pinned: PinnedSource) -> tuple[list[str], list[str]] | None:
         """What the metadata of ``pinned`` rests on: files, and what a build has looked at; ``None``: it may change."""
+        if not _is_lasting(pinned):
+            return None
         match pinned:
-            case PinnedGit():
-                return ([], []) if pinned.is_fixed else None
-            case IndexFile(is_wheel=False):
-                return None  # its metadata may come from a build
-            case IndexFile(url=url, hashes=hashes) | ArchiveSource(url=url, hashes=hashes):
-                if url.scheme == "file":
-                    return [stamp(str(local_path(url)))], []
-                return ([], []) if hashes else None
             case DirectorySource(path=path):
                 return self._files_of_folder(pinned, path)
+            case IndexFile(url=url) | ArchiveSource(url=url) if url.scheme == "file":
+                return [stamp(str(local_path(url)))], []
+            case _:
+                return [], []
 
     def _files_of_folder(self, pinned: DirectorySource, path: Path) -> tuple[list[str], list[str]] | None:
         files = [stamp(str(path / name)) for name in ("pyproject.toml", "setup.py", "setup.cfg")]
@@ -230,6 +237,19 @@ class Memo:
             "directory": str(self._directory),
         }
         return f"resolution {text_digest(json.dumps(key, ensure_ascii=True))}"
+
+
+def _is_lasting(pinned: PinnedSource) -> bool:
+    """Whether the metadata of ``pinned`` may be remembered for as long as some files are as they were."""
+    match pinned:
+        case PinnedGit():
+            return pinned.is_fixed
+        case IndexFile(is_wheel=False):
+            return False  # its metadata may come from a build
+        case IndexFile(url=url, hashes=hashes) | ArchiveSource(url=url, hashes=hashes):
+            return url.scheme == "file" or bool(hashes)
+        case DirectorySource():
+            return True
 
 
 def _requirement(requirement: Requirement) -> list[object]:

@@ -78,7 +78,7 @@ class _Check:
         if event["pid"] in self._gone:
             yield "R4"  # its lock has passed to another, and it lives
         match event["event"]:
-            case "wait":
+            case "wait" | "stand-back":
                 if worker.held:
                     yield "R1"
                 if key[0] == _COLLECTION:
