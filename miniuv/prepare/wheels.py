@@ -11,7 +11,7 @@ from miniuv.errors import BuildError
 from miniuv.models.installed import InstalledDistribution
 from miniuv.models.plan import Plan, PlannedInstall
 from miniuv.models.source import Sha256
-from miniuv.models.wheel import PreparedWheel
+from miniuv.models.wheel import PreparedWheel, UnpackedWheel
 from miniuv.sources.catalog import Catalog
 from miniuv.sources.direct_url import direct_url_of
 from miniuv.sources.parallel import in_parallel
@@ -19,15 +19,22 @@ from miniuv.sources.parallel import in_parallel
 _WORKERS = 64
 
 
-def prepare(plan: Plan, *, catalog: Catalog, cancel: Callable[[], None] | None = None) -> tuple[PreparedWheel, ...]:
+def prepare(
+    plan: Plan,
+    *,
+    catalog: Catalog,
+    cancel: Callable[[], None] | None = None,
+    each: Callable[[UnpackedWheel], None] | None = None,
+) -> tuple[PreparedWheel, ...]:
     """Fetch, build and unpack everything that ``plan`` installs; in the order of the plan.
 
     A thread that finds its wheel being made by another process costs nothing while it waits, so that with one
     thread for each wheel two processes given the same work split it. Each process starts somewhere else.
-    ``cancel`` is called on the first failure, and ends what still runs.
+    ``each`` is called with every wheel by its thread. ``cancel`` is called on the first failure, and ends what still
+    runs.
     """
     return in_parallel(
-        partial(_prepared, catalog),
+        partial(_prepared, catalog, each),
         plan.installs,
         workers=_WORKERS,
         cancel=cancel,
@@ -35,7 +42,7 @@ def prepare(plan: Plan, *, catalog: Catalog, cancel: Callable[[], None] | None =
     )
 
 
-def _prepared(catalog: Catalog, planned: PlannedInstall) -> PreparedWheel:
+def _prepared(catalog: Catalog, each: Callable[[UnpackedWheel], None] | None, planned: PlannedInstall) -> PreparedWheel:
     candidate = planned.candidate
     source = candidate.source
     assert not isinstance(source, InstalledDistribution), "what is kept is not planned"
@@ -48,6 +55,8 @@ def _prepared(catalog: Catalog, planned: PlannedInstall) -> PreparedWheel:
             where=str(source),
             hint="run the command again: what it is now is remembered",
         )
+    if each is not None:
+        each(wheel)
     digest = catalog.archive_digest(source)
     return PreparedWheel(
         planned=planned, wheel=wheel, direct_url=direct_url_of(source, digest=Sha256(digest) if digest else None)

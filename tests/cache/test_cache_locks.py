@@ -225,7 +225,7 @@ class TestRules:
         manager.close()
 
     def test_the_ranks_are_ordered_as_documented(self) -> None:
-        assert [rank.value for rank in Rank] == [10, 20, 30, 40]
+        assert [rank.value for rank in Rank] == [5, 10, 20, 30, 40]
 
     @pytest.mark.parametrize("kind", ["", "../x", "A", "a/b"])
     def test_a_kind_of_job_is_a_plain_word(self, kind: str) -> None:

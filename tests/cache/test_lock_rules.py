@@ -13,7 +13,7 @@ from miniuv.reporter import Reporter
 from tests.support.lock_rules import RULES, Event, Rule, violations
 from tests.support.processes import read_lock_log
 
-_RANKS = {"git": 10, "wheel": 10, "src": 20, "venv": 30, "gc": 40}
+_RANKS = {"question": 5, "git": 10, "wheel": 10, "src": 20, "venv": 30, "gc": 40}
 
 
 def log(*lines: str) -> list[Event]:
@@ -39,6 +39,7 @@ def work(process: int, name: str) -> list[str]:
 BREACHES: dict[str, tuple[Rule, list[str]]] = {
     "waits for a job while it holds one": ("R1", ["1 acquire wheel/a", "1 try src/b", "1 busy src/b", "1 wait src/b"]),
     "waits for an environment while it holds a job": ("R1", ["1 acquire wheel/a", "1 wait venv/b"]),
+    "stands back while it holds a job": ("R1", ["1 acquire wheel/a", "1 stand-back question/b"]),
     "asks for a job inside another": ("R2", ["1 acquire git/a", "1 try wheel/b"]),
     "works without a second look": ("R3", ["1 look", "1 acquire wheel/a", "1 run it"]),
     "works once more without a look": ("R3", ["1 acquire wheel/a", "1 look", "1 run it", "1 run it"]),
