@@ -123,6 +123,7 @@ class HttpCache:
         self._offline = offline
         self._refresh = refresh
         self._clock = clock
+        self._began = clock()
         self.answers: dict[str, str] = {}
         """What this run was told: the name of the body by action; empty where it was not kept."""
         self._confirmed: dict[str, Looked] = {}
@@ -170,12 +171,16 @@ class HttpCache:
         return *told, asked.get("If-None-Match", ""), asked.get("If-Modified-Since", ""), *way
 
     def confirm(self, action: str, body: str, *, accept: str, limit: int) -> bool:
-        """Whether ``look`` answers with this very body, which is asked now; whoever looks then is told the same."""
+        """Whether ``look`` answers with this very body, which is asked now; whoever looks then is told the same.
+
+        Another run may have asked since ours began: what it was told then is believed.
+        """
         kept = self._load(action)
         address = action.removeprefix(f"get {accept} ")
         if kept is None or kept.body != body or address == action or HIDDEN in address:
             return False
-        looked = self._look(action, Url.parse(address), accept=accept, limit=limit)
+        is_told = self._began <= kept.fetched <= self._clock()
+        looked = Looked(kept=kept) if is_told else self._look(action, Url.parse(address), accept=accept, limit=limit)
         self._confirmed[action] = looked
         return looked.kept.body == body
 
