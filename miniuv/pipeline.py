@@ -59,8 +59,8 @@ def install(request: InstallRequest, session: Session) -> Outcome:
             if options.dry_run or outcome.plan.is_empty:
                 break
             with counted(reporter, "prepare") as step:
-                begin = bytecode.begin if options.compile_bytecode else None
-                prepared = workshop.prepare(outcome.plan, each=begin)
+                compile_early = bytecode.of if options.compile_bytecode else None
+                prepared = workshop.prepare(outcome.plan, fetched=compile_early)
                 plan, prepared = changed_only(outcome.plan, prepared, interpreter=interpreter, options=options)
                 outcome = replace(outcome, plan=plan)
                 step.count = len(prepared)

@@ -100,7 +100,6 @@ def open_session(
             "download": settings.concurrent_downloads,
             "build": settings.concurrent_builds,
             "unpack": COUNT + 1,  # one that is ready for each worker's end; more would keep others from helping
-            "compile": available_cores(),
         }
         jobs = JobRunner(
             locks=store.locks,
@@ -268,13 +267,15 @@ class Workshop:
         """What the resolution rests on, once it is remembered."""
         return self._memo.footing()
 
-    def prepare(self, plan: Plan, *, each: Callable[[UnpackedWheel], None] | None = None) -> tuple[PreparedWheel, ...]:
+    def prepare(
+        self, plan: Plan, *, fetched: Callable[[Sequence[UnpackedWheel]], object] | None = None
+    ) -> tuple[PreparedWheel, ...]:
         """Fetch, build and unpack everything that ``plan`` installs; what proves damaged in the cache is made anew.
 
-        ``each`` is called with every wheel that is there, while others are still to come, by many threads at once.
+        ``fetched`` is called with the wheels of the index while others may still be built.
         """
         for attempt in range(1, _ATTEMPTS + 1):
-            prepared = prepare(plan, catalog=self.catalog, cancel=self._session.cancel, each=each)
+            prepared = prepare(plan, catalog=self.catalog, cancel=self._session.cancel, fetched=fetched)
             try:
                 self._wheels.verify(one.wheel for one in prepared)
                 break

@@ -26,7 +26,7 @@ from miniuv.models.url import redact
 from miniuv.reporter import Reporter
 from miniuv.values import dataclass
 
-Permit = Literal["fetch", "download", "build", "unpack", "compile", "free"]
+Permit = Literal["fetch", "download", "build", "unpack", "free"]
 
 T = TypeVar("T")
 

@@ -24,16 +24,9 @@ from miniuv.models.source import Sha256
 from miniuv.models.wheel import UnpackedWheel, WheelFile
 from miniuv.process import Runner
 from miniuv.reporter import Reporter
-from miniuv.settings.resolved import available_cores
-from miniuv.sources.parallel import in_parallel
 from miniuv.values import replace
 
 _FORMAT = 1
-_LARGE = 60
-"""Modules: so many of one wheel are compiled by themselves, so that it can be done before other wheels are there."""
-_WORTH_A_PROCESS = 150
-"""Modules of such a wheel: it is compiled beside other work, where a second process is worth less."""
-_WORKERS = 8
 
 
 class Bytecode:
@@ -55,25 +48,15 @@ class Bytecode:
         out, and nothing is said of it.
         """
         wanted = {self._key(wheel): wheel for wheel in wheels if _modules(wheel)}
-        large = {key: wheel for key, wheel in wanted.items() if _is_large(wheel)}
-        alone = [{key: wheel} for key, wheel in large.items()]
-        rest = {key: wheel for key, wheel in wanted.items() if key not in large}
-        found: dict[str, UnpackedWheel] = {}
-        for entries in in_parallel(self._obtain, [*alone, rest] if rest else alone, workers=_WORKERS):
-            found |= entries
+        found = self._obtain(wanted)
         return {
             source: f"{entry.root}/{path}"
             for key, entry in found.items()
             for source, path in _pairs(wanted[key], entry, self._interpreter)
         }
 
-    def begin(self, wheel: UnpackedWheel) -> None:
-        """Compile what ``of`` would compile for ``wheel`` alone, while others are still to come."""
-        if _is_large(wheel):
-            self._obtain({self._key(wheel): wheel})
-
     def _obtain(self, wanted: dict[str, UnpackedWheel]) -> dict[str, UnpackedWheel]:
-        """The entries of ``wanted``, as one job: an interpreter's start costs as much as a small wheel."""
+        """The entries of ``wanted``. One job for all: an interpreter's start costs as much as a small wheel."""
         found: dict[str, UnpackedWheel] = {}
 
         def look() -> dict[str, UnpackedWheel] | None:
@@ -87,13 +70,12 @@ class Bytecode:
             look()
             return found
 
-        names = [wheel.filename for wheel in wanted.values()]
         return self._jobs.obtain(
             Job(
                 kind="bytecode",
                 subject="\n".join(sorted(wanted)),
-                title=f"compiled modules of {names[0] if len(names) == 1 else f'{len(names)} wheels'}",
-                permit="compile",
+                title=f"compiled modules of {len(wanted)} wheels",
+                permit="free",
                 lookup=look,
                 run=run,
             )
@@ -129,10 +111,7 @@ class Bytecode:
                 for key, wheel in missing.items()
                 for file in _modules(wheel)
             ]
-            workers = max(1, min(available_cores(), len(modules) // _WORTH_A_PROCESS)) if len(missing) == 1 else None
-            failures = compile_modules(
-                self._interpreter, modules, workers=workers, runner=self._runner, reporter=self._reporter
-            )
+            failures = compile_modules(self._interpreter, modules, runner=self._runner, reporter=self._reporter)
             for key, wheel in missing.items():
                 reasons = (failures.get(f"{wheel.root}/{file.path}", "") for file in _modules(wheel))
                 if any(reason.startswith(NOT_TRIED) for reason in reasons):
@@ -154,10 +133,6 @@ class Bytecode:
             [[file.path, file.size, file.mtime_ns // 10**9] for file in _modules(wheel)],
         ]
         return f"{wheel.digest}-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]}"
-
-
-def _is_large(wheel: UnpackedWheel) -> bool:
-    return len(_modules(wheel)) >= _LARGE
 
 
 def _modules(wheel: UnpackedWheel) -> Sequence[WheelFile]:

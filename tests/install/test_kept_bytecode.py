@@ -18,20 +18,21 @@ from tests.support.commands import World
 from tests.support.environments import Environment
 from tests.support.processes import read_lock_log, until
 from tests.support.projects import write_project
+from tests.support.simple_index import SimpleIndex
 from tests.support.wheels import make_wheel
 
 _AFTER_COMPILING = """
 
-_build_editable = build_editable
+_build_wheel = build_wheel
 
 
-def build_editable(*arguments):
+def build_wheel(*arguments):
     import glob, time
     deadline = time.monotonic() + 60
-    while not glob.glob(os.path.join(os.environ["KEPT"], "*", "*", "many*.dist-info")):
+    while not glob.glob(os.path.join(os.environ["KEPT"], "*", "*", "foo*.dist-info")):
         assert time.monotonic() < deadline, "nothing is compiled"
         time.sleep(0.01)
-    return _build_editable(*arguments)
+    return _build_wheel(*arguments)
 """
 WHERE = "import sys\ndef where(): return sys._getframe().f_code.co_filename\n"
 
@@ -119,35 +120,20 @@ def test_who_needs_the_same_at_the_same_time_waits_for_it(tmp_path: Path, monkey
     assert {Path(source).name for source in first} == {"foo.py", "bar.py"}
 
 
-def test_a_large_wheel_is_compiled_before_the_others_are_there_and_only_then(
-    tmp_path: Path, compiled: list[str]
-) -> None:
-    env = Environment.make(tmp_path)
-    many = {f"many/m{number}.py": "" for number in range(60)}
-    large, small = (
-        env.prepare(make_wheel(tmp_path, name, "1.0", files)).wheel
-        for name, files in (("many", many), ("few", {"few.py": ""}))
-    )
-    with Store.open(tmp_path / "store", reporter=Reporter(), runtime=tmp_path / "runtime") as store:
-        jobs = JobRunner(locks=store.locks, reporter=Reporter(), limits={}, lock_wait=None)
-        kept = Bytecode(
-            store=store, jobs=jobs, interpreter=env.interpreter, runner=SubprocessRunner(), reporter=Reporter()
-        )
-        for wheel in (small, large):
-            kept.begin(wheel)
-        assert sorted(compiled) == sorted(many)
-        assert len(kept.of([large, small])) == 61
-        assert sorted(compiled) == sorted([*many, "few.py"])
-
-
-def test_a_large_wheel_is_compiled_while_another_is_built(world: World, tmp_path: Path) -> None:
-    many = make_wheel(tmp_path, "many", "1.0", files={f"many/m{number}.py": "" for number in range(60)})
-    project = write_project(world.folder, "late")
-    backend = project / "backend" / "tiny.py"
-    backend.write_text(backend.read_text() + _AFTER_COMPILING)
-    world.environ["KEPT"] = str(Path(world.environ["MINIUV_CACHE_DIR"]) / "v1" / "bytecode")
-    said = world.miniuv("pip", "install", "--compile", str(many), "-e", str(project))
+def test_what_the_index_has_is_compiled_once_while_another_is_built(tmp_path: Path, compiled: list[str]) -> None:
+    (tmp_path / "index").mkdir()
+    with SimpleIndex(tmp_path / "index") as index:
+        world = World.make(tmp_path, index=index.url)
+        for name in ("foo", "bar"):
+            make_wheel(index.folder, name, "1.0", files={f"{name}.py": ""})
+        project = write_project(world.folder, "late")
+        backend = project / "backend" / "tiny.py"
+        backend.write_text(backend.read_text() + _AFTER_COMPILING)
+        world.environ["KEPT"] = str(Path(world.environ["MINIUV_CACHE_DIR"]) / "v1" / "bytecode")
+        said = world.miniuv("pip", "install", "--compile", "foo", "bar", str(project))
     assert said.code == 0, said.err
+    assert sorted(compiled) == ["bar.py", "foo.py", "late/__init__.py"]
+    assert {path.name.partition(".")[0] for path in world.site.rglob("*.pyc")} >= {"foo", "bar", "__init__"}
 
 
 def test_python_takes_it_for_its_own_and_names_the_module_where_it_lies(world: World, tmp_path: Path) -> None:
