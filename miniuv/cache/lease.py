@@ -238,6 +238,9 @@ def remove_tree(path: Path) -> None:
         if not stat.S_ISDIR(path.lstat().st_mode):
             path.unlink()
             return
+        with contextlib.suppress(OSError):  # nearly always everything was moved out of it
+            path.rmdir()
+            return
         shutil.rmtree(path)
     except FileNotFoundError:
         return

@@ -169,6 +169,11 @@ class Store:
                     raise
         return final
 
+    def publish_bytes(self, data: bytes, kind: EntryKind, key: str) -> Path:
+        """As ``publish``, for a file that holds ``data``."""
+        with self._staged(data, self._layout.entry(kind, key)) as staged:
+            return self.publish(staged, kind, key)
+
     def sync(self) -> None:
         """Where ``durable`` was asked for, wait until all that was written is on the disk."""
         if self._durable:
@@ -215,15 +220,23 @@ class Store:
 
     def _write_record(self, action: str, record: Mapping[str, object]) -> None:
         final = self._layout.record(text_digest(action))
-        data = pack_record(redact(action), record)
-        staged = self._our_lease().staging / f"record-{fresh_name()}"
+        with self._staged(pack_record(redact(action), record), final) as staged:
+            _rename(staged, final)
+
+    @contextlib.contextmanager
+    def _staged(self, data: bytes, final: Path) -> Iterator[Path]:
+        """A file with ``data`` that is to become ``final``; it has no folder of its own, which would cost more."""
+        path = self._our_lease().staging / f"file-{fresh_name()}"
         with cache_trouble(final, "write to the cache"):
             try:
-                staged.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                staged.write_bytes(data)
-                _rename(staged, final)
+                try:
+                    path.write_bytes(data)
+                except FileNotFoundError:
+                    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    path.write_bytes(data)
+                yield path
             except BaseException:
-                staged.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
                 raise
 
     def has_company(self) -> bool:

@@ -58,10 +58,7 @@ class Bodies:
         """Publish the bytes under their digest."""
         digest = Sha256(hashlib.sha256(body).hexdigest())
         if self._store.find("http", digest) is None:
-            with self._store.staging("http") as folder:
-                staged = folder / digest
-                staged.write_bytes(body)
-                self._store.publish(staged, "http", digest)
+            self._store.publish_bytes(body, "http", digest)
         return digest
 
     def remember(self, body: bytes) -> Sha256 | None:

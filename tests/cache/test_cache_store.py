@@ -1,3 +1,4 @@
+import errno
 import os
 import shutil
 import tempfile
@@ -99,6 +100,36 @@ def test_a_staging_folder_is_gone_at_the_end_whatever_happened(store: Store) -> 
     with pytest.raises(ZeroDivisionError), store.staging("my work") as staging:
         work(staging)
     assert not seen[0].exists()
+
+
+def unfinished(store: Store) -> list[Path]:
+    return [*(store.root / "v1" / "tmp").glob("*/*")]
+
+
+def test_bytes_are_published_as_a_file_and_nothing_is_left_over(store: Store) -> None:
+    published = store.publish_bytes(b"text", "http", "k")
+    assert store.find("http", "k") == published
+    assert published.read_bytes() == b"text"
+    assert unfinished(store) == []
+
+
+def test_who_publishes_bytes_second_drops_his_and_uses_the_first(store: Store) -> None:
+    first = store.publish_bytes(b"first", "http", "k")
+    assert store.publish_bytes(b"second", "http", "k") == first
+    assert first.read_bytes() == b"first"
+    assert unfinished(store) == []
+
+
+def test_bytes_that_cannot_be_published_leave_nothing_over(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    assert store.find("http", "k") is None  # which makes our lease, by a rename too
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(CacheError, match="no space left on device"):
+        store.publish_bytes(b"text", "http", "k")
+    assert store.find("http", "k") is None
+    assert unfinished(store) == []
 
 
 def test_a_full_disk_while_staging_is_an_error_that_says_where_and_how_much_is_free(store: Store) -> None:
