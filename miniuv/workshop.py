@@ -274,8 +274,16 @@ class Workshop:
 
         ``fetched`` is called with the wheels of the index while others may still be built.
         """
+
+        def checked(wheels: Sequence[UnpackedWheel]) -> None:
+            assert fetched is not None
+            with suppress(DamagedWheelError):  # which the check of all wheels comes upon, too
+                self._wheels.verify(wheels)
+                fetched(wheels)
+
+        early = None if fetched is None else checked
         for attempt in range(1, _ATTEMPTS + 1):
-            prepared = prepare(plan, catalog=self.catalog, cancel=self._session.cancel, fetched=fetched)
+            prepared = prepare(plan, catalog=self.catalog, cancel=self._session.cancel, fetched=early)
             try:
                 self._wheels.verify(one.wheel for one in prepared)
                 break

@@ -136,6 +136,22 @@ def test_what_the_index_has_is_compiled_once_while_another_is_built(tmp_path: Pa
     assert {path.name.partition(".")[0] for path in world.site.rglob("*.pyc")} >= {"foo", "bar", "__init__"}
 
 
+def test_what_was_damaged_in_the_cache_is_not_compiled(tmp_path: Path, compiled: list[str]) -> None:
+    (tmp_path / "index").mkdir()
+    with SimpleIndex(tmp_path / "index") as index:
+        world = World.make(tmp_path, index=index.url)
+        make_wheel(index.folder, "foo", "1.0", files={"foo.py": "X = 'good'\n"})
+        assert world.miniuv("pip", "install", "foo").code == 0
+        (unpacked,) = (Path(world.environ["MINIUV_CACHE_DIR"]) / "v1" / "unpacked").glob("*/**/foo.py")
+        unpacked.chmod(0o644)
+        unpacked.write_text("X = 'evil'\n")
+        assert world.miniuv("venv", "--clear", ".venv").code == 0
+        said = world.miniuv("pip", "install", "--compile", "foo")
+    assert said.code == 0, said.err
+    (code,) = world.site.rglob("*.pyc")
+    assert (compiled, b"good" in code.read_bytes()) == (["foo.py"], True)
+
+
 def test_python_takes_it_for_its_own_and_names_the_module_where_it_lies(world: World, tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, "foo", "1.0", files={"foo.py": WHERE})
     for _ in range(2):
