@@ -19,7 +19,7 @@ from miniuv.models.wheel import UnpackedWheel
 _BACKEND = "setuptools.build_meta"
 """Not the legacy one, which may import what lies in the project's folder."""
 _FIRST, _BEYOND = Version("70.1"), Version("85")
-"""The releases whose source was looked at: since the first one, setuptools needs no ``wheel`` to make one."""
+"""Looked at: 70.1, 75.8, 78.1, 80.9, 82.0 and 84.2. Since the first one, setuptools needs no ``wheel`` to make one."""
 _STEERING_VARIABLES = ("DIST_EXTRA_CONFIG", "SETUPTOOLS_USE_DISTUTILS")
 _PERSONAL_SETTINGS = ".pydistutils.cfg"
 _TELLING = {
