@@ -250,6 +250,7 @@ class Workshop:
             with suppress(CacheError):  # a full disk may have no lease to give, and nothing may have to be written
                 self._session.store.guards()  # our lease, which the workers shall hold too, is made when it is needed
                 self.workers.start()
+            self._lead.show_life()
             resolution = self._resolve(asked, self._finder, installed, options, cancel=self._session.cancel)
             self._answered = question, resolution
             if self._session.reporter.warned or not self._memo.may_keep(question):

@@ -56,6 +56,11 @@ class Lead:
         self._ours = ours
         return True
 
+    def show_life(self) -> None:
+        """Give signs of life while we are ahead: it takes a thread, and beside one nobody can fork."""
+        if self._ours is not None:
+            self._ours.show_life()
+
     def give_back(self) -> None:
         """Let those go on who stand back; a second call does nothing."""
         ours, self._ours = self._ours, None

@@ -113,7 +113,10 @@ class Announcement:
     def __init__(self, hold: _Hold, heartbeat: Heartbeat) -> None:
         self._hold = hold
         self._heartbeat = heartbeat
-        heartbeat.add(hold.beat)
+
+    def show_life(self) -> None:
+        """Give signs of life from now on, which takes a thread."""
+        self._heartbeat.add(self._hold.beat)
 
     def release(self) -> None:
         """Give it back, also where a forked child still has the descriptor; a second call does nothing."""

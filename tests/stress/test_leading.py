@@ -1,5 +1,6 @@
 """Commands that ask the very same at the same time: one resolves, builds and fetches, the others take what it made."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from subprocess import Popen
@@ -7,6 +8,7 @@ from subprocess import Popen
 import pytest
 
 from miniuv.settings.resolved import available_cores
+from miniuv.workers import COUNT
 from tests.support.commands import World
 from tests.support.git_repositories import GitRepository
 from tests.support.processes import read_lock_log, until
@@ -111,6 +113,17 @@ def test_those_who_ask_the_same_find_all_of_it_made_and_install_it(together: Tog
     titles = [str(event["title"]) for other in others for event in together.events("run", other)]
     assert [title for title in titles if "slow" in title] == []  # `proj` brings its own backend: it is always built
     assert shown(said[1]) == shown(said[2]) == shown(said[0]) != []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+def test_the_one_that_goes_ahead_has_workers(together: Together) -> None:
+    first = together.start("-e", together.requires(together.commit))
+    until(together.is_building(first))
+    children = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
+    lines = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in (str(first.pid), *children)]
+    assert lines[1:].count(lines[0]) == COUNT
+    together.go()
+    together.end()
 
 
 def test_the_next_one_goes_on_with_what_a_killed_one_has_left(together: Together) -> None:
