@@ -1,5 +1,6 @@
 """Where the things are put together: one session for a command, one workshop for a target."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -33,7 +34,6 @@ from miniuv.resolve.gather import Asked, Inputs, ask, ask_for_build
 from miniuv.resolve.memo import Footing, Memo, Question
 from miniuv.settings import Settings
 from miniuv.settings.options import flag
-from miniuv.settings.resolved import available_cores
 from miniuv.sources.archive import Archives
 from miniuv.sources.built import BuiltWheels
 from miniuv.sources.catalog import Catalog
@@ -311,10 +311,10 @@ class Workshop:
     def _answer_of_another(self, question: Question) -> Resolution | None:
         """What another command has answered to the same ``question`` while we stood back; ``None``: resolve it.
 
-        Where one command may not keep all cores busy, several split the builds instead.
+        Where one command may not keep all cores of the machine busy, several split the builds instead.
         """
         subject = self._memo.subject(question)
-        if subject is None or question.options.dry_run or self.settings.concurrent_builds < available_cores():
+        if subject is None or question.options.dry_run or self.settings.concurrent_builds < (os.cpu_count() or 1):
             return None
         with suppress(CacheError):
             self._session.store.guards()  # with a lease we are seen to be there, and told of failures

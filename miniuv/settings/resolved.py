@@ -1,6 +1,7 @@
 """The settings as everybody reads them."""
 
 import functools
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,12 +11,26 @@ from miniuv.settings.options import SETTINGS, LinkMode, WheelRule
 from miniuv.settings.places import layers
 from miniuv.values import dataclass, field
 
+_CGROUPS = Path("/sys/fs/cgroup")
+"""Of a container, its own."""
+
 
 def available_cores() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0)) or 1
-    return os.cpu_count() or 1
+    """How many processors this process may keep busy: by its affinity, and by the quota of its container."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, math.ceil(min(count or 1, _quota(_CGROUPS))))
+
+
+def _quota(cgroups: Path) -> float:
+    """Processors' worth of time that the kernel grants (cgroup 2's ``cpu.max``, or its like of 1); infinite if all."""
+    try:
+        if (told := cgroups / "cpu.max").exists():
+            granted, period = told.read_text().split()
+        else:
+            granted, period = ((cgroups / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return float(granted) / float(period) if float(granted) > 0 else math.inf
+    except (OSError, ValueError, ZeroDivisionError):  # `max` is no number
+        return math.inf
 
 
 @functools.cache

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from miniuv.errors import SettingsError
-from miniuv.settings import Settings, default_index_url
+from miniuv.settings import Settings, available_cores, default_index_url
 
 Load = Callable[..., Settings]
 
@@ -228,3 +228,27 @@ def test_a_broken_pip_file_is_refused_with_its_place(load: Load, home: Path) -> 
     write(home / ".config/pip/pip.conf", "timeout = 3")
     with pytest.raises(SettingsError, match=r"pip\.conf"):
         load()
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "max 100000\n"}, 8),
+        ({"cpu.max": "250000 100000\n"}, 3),
+        ({"cpu.max": "10000 100000\n"}, 1),
+        ({"cpu.max": "1600000 100000\n"}, 8),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 8),
+        ({"cpu/cpu.cfs_quota_us": "200000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 2),
+        ({"cpu.max": "nonsense"}, 8),
+        ({}, 8),
+    ],
+)
+def test_a_container_with_a_quota_has_so_many_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr("miniuv.settings.resolved._CGROUPS", tmp_path)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert available_cores() == cores

@@ -30,7 +30,8 @@ def test_who_waits_for_a_folder_neither_asks_its_backend_nor_builds(tmp_path: Pa
     with Store.open(Path(world.environ["MINIUV_CACHE_DIR"]), reporter=Reporter()) as store:
         held = store.locks.try_acquire([LockKey.source_tree(folder)], step="a test")
         assert held is not None
-        started = [world.start("pip", "install", "--python", name, "-e", "one") for name in ("first", "second")]
+        commands = [("--python", "first"), ("--python", "second", "--pre")]  # not the same, or one would stand back
+        started = [world.start("pip", "install", *command, "-e", "one") for command in commands]
         with held:
             until(waiting)
         assert [(process.communicate(timeout=60)[1], process.returncode)[1] for process in started] == [0, 0]
