@@ -5,31 +5,34 @@ Each question is a tuple of texts: what to accept, the address, the SHA-256 of t
 Empty is what there is not.
 """
 
+from __future__ import annotations
+
 import threading
-from collections.abc import Sequence
 from hashlib import sha256
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from urllib.parse import urlsplit
 
-from miniuv.errors import SettingsError
 from miniuv.index.coding import ACCEPTED, PAGE_LIMIT, TransferError, decoded
-from miniuv.index.dial import DEFAULT_PORTS, LONGEST_DIAL, USER_AGENT, Dialler, Place, certificates
+from miniuv.index.dial import DEFAULT_PORTS, LONGEST_DIAL, USER_AGENT, Dialler, Place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from ssl import SSLContext
 
 _AT_ONCE = 16
 _CHUNK = 1 << 16
 
 
-def all_unchanged(questions: Sequence[Sequence[str]]) -> bool:
-    """Whether all pages are what they were; ``False`` also where a server could not be asked, or sends elsewhere."""
-    *_, timeout, cert = questions[0]
+def all_unchanged(questions: Sequence[Sequence[str]], *, context: SSLContext) -> bool:
+    """Whether all pages are what they were; ``False`` also where a server could not be asked, or sends elsewhere.
+
+    ``context`` is made of the certificates that they name.
+    """
+    *_, timeout, _ = questions[0]
     differing: list[Sequence[str]] = []
     left = iter(questions)
-    try:
-        dialler = Dialler(
-            certificates(cert or None), connect_timeout=min(float(timeout), LONGEST_DIAL), timeout=float(timeout)
-        )
-    except (SettingsError, ValueError):
-        return False
+    dialler = Dialler(context, connect_timeout=min(float(timeout), LONGEST_DIAL), timeout=float(timeout))
 
     def ask() -> None:
         connections: dict[Place, HTTPConnection] = {}

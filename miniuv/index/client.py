@@ -272,7 +272,7 @@ def _retry(times: int) -> "Retry":
 def _ssl_context(cert: Path | None, *, insecure: bool) -> "ssl.SSLContext":
     import ssl
 
-    from miniuv.index.dial import certificates
+    from miniuv.index.certificates import certificates
 
     if not insecure:
         return certificates(str(cert) if cert is not None else None)

@@ -1,16 +1,22 @@
 """Connections to a server, with its certificate checked. Nothing here takes long to import."""
 
+from __future__ import annotations
+
 import http.client
-import os
 import socket
 import ssl
 import sys
 import threading
-from collections.abc import Sequence
-from typing import Any
 
 from miniuv import __version__
-from miniuv.errors import SettingsError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    _Addresses = Sequence[tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]]
+    """What ``socket.getaddrinfo`` gives."""
 
 USER_AGENT = f"miniuv/{__version__} CPython/{sys.version.partition(' ')[0]}"
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -20,8 +26,6 @@ LONGEST_DIAL = 15.0
 
 Place = tuple[str, str, int]
 """Scheme, host and port."""
-_Addresses = Sequence[tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]]
-"""What ``socket.getaddrinfo`` gives."""
 
 
 class Dialler:
@@ -79,26 +83,3 @@ class Dialler:
             if found is None:
                 found = self._known[host, port] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             return found
-
-
-def certificates(cert: str | None) -> ssl.SSLContext:
-    """The system's certificates (``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` replace them), else the ones httpx brings.
-
-    ``cert`` is a file or a folder instead of them. Raises ``SettingsError``.
-    """
-    try:
-        if cert is not None:
-            is_folder = os.path.isdir(cert)
-            return ssl.create_default_context(capath=cert if is_folder else None, cafile=None if is_folder else cert)
-        paths = ssl.get_default_verify_paths()
-        if paths.cafile or paths.capath:
-            return ssl.create_default_context()
-        import certifi
-
-        return ssl.create_default_context(cafile=certifi.where())
-    except OSError as error:
-        raise SettingsError(
-            f"the certificates cannot be read: {error.strerror or error}",
-            where=str(cert or "SSL_CERT_FILE"),
-            hint="see `--cert`, `SSL_CERT_FILE`, and `cert` in the configuration of pip",
-        ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from ssl import SSLContext
 
 
 def confirmed(questions: Sequence[Sequence[str]], *, cache: str, environ: Mapping[str, str]) -> bool:
@@ -13,11 +14,32 @@ def confirmed(questions: Sequence[Sequence[str]], *, cache: str, environ: Mappin
     ``False`` also where somebody could not be asked: the normal path tells why.
     """
     if all(len(question) > 3 for question in questions):
-        from miniuv.index.asking import all_unchanged
-
-        return all_unchanged(questions)
+        return _confirmed_directly(questions)
     from miniuv.replay.inquire import inquired
 
     return inquired(
         [(accept, address, digest) for accept, address, digest, *_ in questions], cache=cache, environ=environ
     )
+
+
+def _confirmed_directly(questions: Sequence[Sequence[str]]) -> bool:
+    import threading
+
+    from miniuv.errors import SettingsError
+    from miniuv.index.certificates import certificates
+
+    found: list[SSLContext] = []
+
+    def read() -> None:
+        try:
+            found.append(certificates(questions[0][-1] or None))
+        except SettingsError:
+            return
+
+    # It takes as long as to import what asks, and there may be a second core.
+    reading = threading.Thread(target=read, daemon=True)
+    reading.start()
+    from miniuv.index.asking import all_unchanged
+
+    reading.join()
+    return bool(found) and all_unchanged(questions, context=found[0])

@@ -2,18 +2,18 @@
 
 import gzip
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from packaging.utils import canonicalize_name
 
-from miniuv.index.asking import all_unchanged
 from miniuv.index.client import HttpClient
 from miniuv.index.dial import USER_AGENT
 from miniuv.index.simple import ACCEPT
 from miniuv.models.url import Url
+from miniuv.replay.confirm import confirmed
 from miniuv.settings import Settings
 from tests.index.conftest import OpenIndex
 from tests.support.simple_index import Reply, SimpleIndex
@@ -28,11 +28,15 @@ def question(
     return ACCEPT, f"{server.url}{name}/", sha256(page).hexdigest(), etag, "", "5.0", str(cert)
 
 
+def unchanged(questions: Sequence[Sequence[str]]) -> bool:
+    return confirmed(questions, cache="", environ={})
+
+
 def answered(folder: Path, reply: Reply, *, etag: str = "") -> bool:
     """What comes of one page that is answered so."""
     with SimpleIndex(folder) as server:
         server.canned["/simple/foo/"] = [reply]
-        return all_unchanged([question(server, etag=etag)])
+        return unchanged([question(server, etag=etag)])
 
 
 ZIPPED = {"Content-Encoding": "gzip"}
@@ -85,7 +89,7 @@ def test_one_page_that_differs_is_enough(tmp_path: Path) -> None:
         names = [f"name{number}" for number in range(40)]
         server.canned |= {f"/simple/{name}/": [Reply(body=PAGE)] for name in names}
         server.canned["/simple/name39/"] = [Reply(body=b"new")]
-        assert not all_unchanged([question(server, name=name) for name in names])
+        assert not unchanged([question(server, name=name) for name in names])
 
 
 def test_every_page_is_asked_for_once_over_few_connections(tmp_path: Path) -> None:
@@ -94,7 +98,7 @@ def test_every_page_is_asked_for_once_over_few_connections(tmp_path: Path) -> No
         server.canned |= {f"/simple/{name}/": [Reply(body=PAGE)] for name in names}
         before = threading.active_count()
 
-        assert all_unchanged([question(server, name=name) for name in names])
+        assert unchanged([question(server, name=name) for name in names])
 
         assert sorted(server.paths()) == sorted(f"/simple/{name}/" for name in names)
         assert threading.active_count() <= before + 16  # those of the server, one for each connection
@@ -103,15 +107,15 @@ def test_every_page_is_asked_for_once_over_few_connections(tmp_path: Path) -> No
 def test_a_server_that_is_not_there_is_left_to_the_normal_path(tmp_path: Path) -> None:
     with SimpleIndex(tmp_path) as server:
         asked = question(server)
-    assert not all_unchanged([asked])
+    assert not unchanged([asked])
 
 
 def test_a_certificate_that_is_not_trusted_is_left_to_the_normal_path(tmp_path: Path, certificate: Path) -> None:
     with SimpleIndex(tmp_path, certificate=certificate) as server:
         server.canned["/simple/foo/"] = [Reply(body=PAGE)] * 2
-        assert not all_unchanged([question(server)])
-        assert all_unchanged([question(server, cert=certificate)])
-        assert not all_unchanged([question(server, cert=tmp_path / "nothing")])
+        assert not unchanged([question(server)])
+        assert unchanged([question(server, cert=certificate)])
+        assert not unchanged([question(server, cert=tmp_path / "nothing")])
 
 
 def test_it_asks_as_the_client_of_the_normal_path_does(tmp_path: Path, open_index: OpenIndex) -> None:
@@ -125,7 +129,7 @@ def test_it_asks_as_the_client_of_the_normal_path_does(tmp_path: Path, open_inde
         asked = index.question(action, body)
         assert asked is not None
 
-        assert all_unchanged([asked])
+        assert unchanged([asked])
 
         first, second = (dict(each.headers) for each in server.asked)
         assert second.pop("if-none-match")
