@@ -259,8 +259,8 @@ class TestAmongProcesses:
                 os.kill(os.getpid(), signal.SIGINT)
                 threading.Event().wait()
             import signal
-            threading.Thread(target=lambda: jobs.obtain(make_job(store, "a", block)), daemon=True).start()
-            try:
+            try:  # the signal may come while the thread is being started
+                threading.Thread(target=lambda: jobs.obtain(make_job(store, "a", block)), daemon=True).start()
                 while True:
                     jobs.obtain(make_job(store, "a", block))
             except KeyboardInterrupt:
