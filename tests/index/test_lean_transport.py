@@ -27,9 +27,14 @@ class Server:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.accepted = 0
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._run, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
+        # Closed alone, its number may become another server's while a thread still accepts by it.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join(10)
         self._listener.close()
 
     def _run(self) -> None:
