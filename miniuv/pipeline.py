@@ -18,6 +18,7 @@ from miniuv.models.interpreter import Interpreter
 from miniuv.models.outcome import Outcome
 from miniuv.models.plan import Plan, PlannedRemoval
 from miniuv.models.request import InstallOptions, InstallRequest, TargetRequest
+from miniuv.replay.confirm import are_direct
 from miniuv.replay.keep import Installation, keep
 from miniuv.reporter import Reporter, counted
 from miniuv.resolve.gather import Asked, names_of, read_inputs, with_file_options
@@ -96,6 +97,7 @@ def install(request: InstallRequest, session: Session) -> Outcome:
             stamps.date_back([str(interpreter.prefix)])  # the work folder has just left it
         workshop.remember()
         footing = workshop.footing() if done is not None or options.upgrade else None
+        questions = workshop.questions() if options.upgrade else ()
         basis = make_basis(
             request=request,
             inputs=inputs,
@@ -103,12 +105,12 @@ def install(request: InstallRequest, session: Session) -> Outcome:
             interpreter=interpreter,
             environment=present,
             catalog=workshop.catalog,
-            questions=tuple(footing.questions) if footing is not None and options.upgrade else (),
+            questions=questions or (),
             environ=session.environ,
         )
         # Pages are asked for again with the session's settings, not with what a requirement file says of indexes.
         plain = replace(workshop.settings, refresh=False) == session.settings
-        if options.upgrade and (footing is None or not (plain or (basis is not None and basis.asks_directly))):
+        if options.upgrade and (footing is None or questions is None or not (plain or are_direct(questions))):
             basis = None
         again = None
         if done is not None and basis is not None and footing is not None:

@@ -268,6 +268,10 @@ class Workshop:
         """What the resolution rests on, once it is remembered."""
         return self._memo.footing()
 
+    def questions(self) -> tuple[tuple[str, ...], ...] | None:
+        """To ask whether the indexes still say what the resolution rests on; see ``Memo``."""
+        return self._memo.questions()
+
     def prepare(
         self, plan: Plan, *, fetched: Callable[[Sequence[UnpackedWheel]], object] | None = None
     ) -> tuple[PreparedWheel, ...]:

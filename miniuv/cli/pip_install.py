@@ -143,8 +143,10 @@ def _keep(outcome: "Outcome", arguments: argparse.Namespace, context: Context) -
 
 def _may_be_remembered(outcome: "Outcome", arguments: argparse.Namespace, context: Context) -> bool:
     """Whether the same would be told; and whether indexes, if they are to be asked, can be asked in the same way."""
-    basis = outcome.basis
-    asks = basis is not None and basis.questions and not basis.asks_directly
+    from miniuv.replay.confirm import are_direct
+
+    questions = outcome.basis.questions if outcome.basis is not None else ()
+    asks = questions and not are_direct(questions)
     is_plain = not asks or not overrides(arguments).keys() - {"cache-dir"}
     return is_plain and not (arguments.explain or arguments.verbose or context.reporter.warned)
 

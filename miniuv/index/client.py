@@ -106,14 +106,10 @@ class HttpClient:
         """How to ask for ``url`` without this, see ``asking``; ``None`` where proxies or credentials are in the way."""
         import httpx
 
-        from miniuv.index.transport import proxies_of_environment
-
-        settings = self._settings
-        if settings.proxy is not None or proxies_of_environment() or self._credentials.find(url.reveal()):
+        address = url.reveal()
+        if self._has_proxy() or self._credentials.find(address) or self._trusts(httpx.URL(address)):
             return None
-        if self._trusts(httpx.URL(url.reveal())):
-            return None
-        return str(settings.timeout), str(settings.cert or "")
+        return str(self._settings.timeout), str(self._settings.cert or "")
 
     def __enter__(self) -> Self:
         return self
@@ -187,7 +183,7 @@ class HttpClient:
         import httpx
 
         from miniuv.index.dial import LONGEST_DIAL, USER_AGENT
-        from miniuv.index.transport import LeanTransport, proxies_of_environment
+        from miniuv.index.transport import LeanTransport
 
         with self._guard:
             if self._closed.is_set():
@@ -198,7 +194,7 @@ class HttpClient:
                 context = _ssl_context(self._settings.cert, insecure=insecure)
                 connect = min(timeout, LONGEST_DIAL)
                 lean = None
-                if self._settings.proxy is None and not proxies_of_environment():
+                if not self._has_proxy():
                     lean = LeanTransport(context, connect_timeout=connect, timeout=timeout, limit=connections)
                 try:
                     client = httpx.Client(
@@ -215,6 +211,11 @@ class HttpClient:
                     ) from error
                 self._clients[insecure] = client
             return client
+
+    def _has_proxy(self) -> bool:
+        from miniuv.index.transport import proxies_of_environment
+
+        return self._settings.proxy is not None or bool(proxies_of_environment())
 
     def _trusts(self, url: "httpx.URL") -> bool:
         return bool({url.host, f"{url.host}:{url.port or ''}"} & set(self._settings.trusted_hosts))

@@ -144,10 +144,13 @@ class HttpCache:
         kept = None if self._offline or self._refresh else self._load(action)
         return kept is not None and kept.body == body and kept.is_fresh(self._clock())
 
-    def freshness(self, action: str) -> tuple[Path, float, float] | None:
-        """The record of an answer, when it came, and until when it is fresh; ``None`` where none is kept."""
+    def freshness(self, action: str, body: str) -> tuple[Path, float, float] | None:
+        """The record of an answer with ``body``, when it came, and until when it is fresh.
+
+        ``None`` where another answer is kept, or none.
+        """
         kept = self._load(action)
-        if kept is None:
+        if kept is None or kept.body != body:
             return None
         end = kept.fetched + lifetime(kept.headers, kept.status)
         return self._store.record_path(action), kept.fetched, end

@@ -118,9 +118,9 @@ class PackageIndex:
         """Whether every page would be the same as in ``Consulted``, without asking anybody."""
         return all(self._http.is_unchanged(action, str(body)) for action, body in bodies.items())
 
-    def freshness(self, action: str) -> tuple[Path, float, float] | None:
+    def freshness(self, action: str, body: str) -> tuple[Path, float, float] | None:
         """Where the answer is recorded, when it came, and until when it is fresh; seconds since the epoch."""
-        return self._http.freshness(action)
+        return self._http.freshness(action, body)
 
     def question(self, action: str, body: str) -> tuple[str, ...] | None:
         """See ``HttpCache.question``."""

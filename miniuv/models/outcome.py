@@ -22,11 +22,6 @@ class Basis:
     questions: tuple[tuple[str, ...], ...] = ()
     """With ``--upgrade``, the pages of indexes to be asked for, see ``index.http_cache.HttpCache.question``."""
 
-    @property
-    def asks_directly(self) -> bool:
-        """Whether there are questions that tell all that it takes to ask them: no setting, proxy or credential."""
-        return bool(self.questions) and all(len(question) > 3 for question in self.questions)
-
     target: str | None = None
     """The path that named the environment, where one did."""
 

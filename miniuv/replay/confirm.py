@@ -13,13 +13,18 @@ def confirmed(questions: Sequence[Sequence[str]], *, cache: str, environ: Mappin
 
     ``False`` also where somebody could not be asked: the normal path tells why.
     """
-    if all(len(question) > 3 for question in questions):
+    if are_direct(questions):
         return _confirmed_directly(questions)
     from miniuv.replay.inquire import inquired
 
     return inquired(
         [(accept, address, digest) for accept, address, digest, *_ in questions], cache=cache, environ=environ
     )
+
+
+def are_direct(questions: Sequence[Sequence[str]]) -> bool:
+    """Whether there are any, and each tells all that it takes to ask it: no setting, proxy or credential."""
+    return bool(questions) and all(len(question) > 3 for question in questions)
 
 
 def _confirmed_directly(questions: Sequence[Sequence[str]]) -> bool:

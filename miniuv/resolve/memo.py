@@ -64,8 +64,6 @@ class Footing:
     """Stamps of files, also of what builds rest on."""
     pages: Sequence[str]
     """Stamps of the cache's records of answers of indexes."""
-    questions: Sequence[tuple[str, ...]]
-    """To ask whether these pages are still the same, see ``index.http_cache.HttpCache.question``."""
     begin: float
     """Seconds since the epoch: all answers had come by then."""
     end: float
@@ -169,18 +167,27 @@ class Memo:
         if self._rests_on is None:
             return None
         pages, files = self._rests_on
-        known = [self._index.freshness(page) for page in pages]
-        questions = [self._index.question(page, body) for page, body in pages.items()]
-        if None in known or None in questions:
+        known = [self._index.freshness(page, body) for page, body in pages.items()]
+        if None in known:
             return None
         told = [each for each in known if each is not None]
         return Footing(
             files=tuple(files),
             pages=tuple(stamp(str(path)) for path, _, _ in told),
-            questions=tuple(each for each in questions if each is not None),
             begin=max((began for _, began, _ in told), default=0.0),
             end=min((end for _, _, end in told), default=math.inf),
         )
+
+    def questions(self) -> tuple[tuple[str, ...], ...] | None:
+        """To ask whether the pages of ``footing`` are still the same, see ``index.http_cache.HttpCache.question``.
+
+        ``None`` where they are not, or there is no such footing.
+        """
+        if self._rests_on is None:
+            return None
+        pages, _ = self._rests_on
+        asked = [self._index.question(page, body) for page, body in pages.items()]
+        return None if None in asked else tuple(each for each in asked if each is not None)
 
     def _applies(self, question: Question) -> bool:
         options = question.options

@@ -53,6 +53,12 @@ class Together:
         self.commands.append(command)
         return command
 
+    def start_building(self, project: Path) -> "Popen[str]":
+        """Begin to install ``project``, as far as the build of `slow`."""
+        command = self.start("-e", project)
+        until(self.is_building(command))
+        return command
+
     def requires(self, reference: str) -> Path:
         """A project that requires `slow` at ``reference``."""
         requirement = f"slow @ git+{self.repository.url}@{reference}"
@@ -103,8 +109,7 @@ def shown(said: str) -> list[str]:
 
 def test_those_who_ask_the_same_find_all_of_it_made_and_install_it(together: Together) -> None:
     project = together.requires(together.commit)
-    first = together.start("-e", project)
-    until(together.is_building(first))
+    together.start_building(project)
     others = [together.start("-e", project) for _ in range(2)]
     for other in others:
         together.until("stand-back", other)
@@ -118,8 +123,7 @@ def test_those_who_ask_the_same_find_all_of_it_made_and_install_it(together: Tog
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
 def test_the_one_that_goes_ahead_has_workers(together: Together) -> None:
-    first = together.start("-e", together.requires(together.commit))
-    until(together.is_building(first))
+    first = together.start_building(together.requires(together.commit))
     children = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
     lines = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in (str(first.pid), *children)]
     assert lines[1:].count(lines[0]) == COUNT
@@ -129,8 +133,7 @@ def test_the_one_that_goes_ahead_has_workers(together: Together) -> None:
 
 def test_the_next_one_goes_on_with_what_a_killed_one_has_left(together: Together) -> None:
     project = together.requires(together.commit)
-    first = together.start("-e", project)
-    until(together.is_building(first))
+    first = together.start_building(project)
     other = together.start("-e", project)
     together.until("stand-back", other)
     first.kill()
@@ -144,8 +147,7 @@ def test_the_next_one_goes_on_with_what_a_killed_one_has_left(together: Together
 
 def test_what_will_not_be_remembered_is_worked_on_by_all(together: Together) -> None:
     project = together.requires("main")
-    first = together.start("-e", project)
-    until(together.is_building(first))
+    together.start_building(project)
     other = together.start("-e", project)
     together.until("wait", other)  # behind the build itself
     together.go()
@@ -154,8 +156,7 @@ def test_what_will_not_be_remembered_is_worked_on_by_all(together: Together) -> 
 
 def test_a_dry_run_waits_for_nobody_that_installs(together: Together) -> None:
     project = together.requires(together.commit)
-    first = together.start("-e", project)
-    until(together.is_building(first))
+    first = together.start_building(project)
     dry = together.start("-e", project, "--dry-run")
     _, err = dry.communicate(timeout=60)
     assert (dry.returncode, first.poll()) == (0, None), err
@@ -166,8 +167,7 @@ def test_a_dry_run_waits_for_nobody_that_installs(together: Together) -> None:
 @pytest.mark.skipif(os.cpu_count() == 1, reason="one build at a time keeps all cores busy")
 def test_where_one_may_not_keep_the_cores_busy_several_split_the_builds(together: Together) -> None:
     project = together.requires(together.commit)
-    first = together.start("-e", project)
-    until(together.is_building(first))
+    together.start_building(project)
     other = together.start("-e", project, environ={"MINIUV_CONCURRENT_BUILDS": "1"})
     together.until("wait", other)
     together.go()
