@@ -69,13 +69,19 @@ class Workers:
                     return
                 self._fork()
 
-    def do(self, work: bytes, *, weight: int = 0) -> bool:
+    @property
+    def is_one_idle(self) -> bool:
+        """Whether one has nothing to do this moment."""
+        return bool(self._idle)
+
+    def do(self, work: bytes, *, weight: int = 0, wait: bool = True) -> bool:
         """Have one do ``work``; ``False``: it was not done, or not to its end, and nobody is doing it any more.
 
-        Where many wait, the heaviest comes first: the last to be done shall be a light one.
+        Where many wait, the heaviest comes first: the last to be done shall be a light one. Without ``wait`` it is
+        only done where one is idle.
         Raises ``Interrupted`` where they are closed meanwhile.
         """
-        pid = self._turn(weight)
+        pid = self._turn(weight, wait=wait)
         if pid is None:
             return False
         answer = b""
@@ -126,12 +132,14 @@ class Workers:
         self._all[pid] = ours
         self._idle.append(pid)
 
-    def _turn(self, weight: int) -> int | None:
-        """Wait for a worker that is ours alone; ``None``: there is none any more."""
+    def _turn(self, weight: int, *, wait: bool) -> int | None:
+        """A worker that is ours alone, which may be waited for; ``None``: there is none (any more)."""
         with self._guard:
             self._check_open()
             if not self._all or self._idle:
                 return self._idle.pop() if self._all else None
+            if not wait:
+                return None
             turn = _Turn(weight, next(self._count))
             heapq.heappush(self._waiting, turn)
         try:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from miniuv.archive.intact import DamagedWheelError
@@ -15,6 +16,7 @@ from miniuv.environment.interpreters import Interpreters
 from miniuv.errors import CacheError, OfflineError, PackageIndexError
 from miniuv.git.repositories import GitRepositories
 from miniuv.index.client import HttpClient
+from miniuv.index.offering import REQUEST, offering
 from miniuv.index.package_index import PackageIndex
 from miniuv.models.installed import InstalledDistribution
 from miniuv.models.interpreter import Interpreter
@@ -146,8 +148,10 @@ class Workshop:
         self.settings = settings
         """With what requirement files say of indexes."""
         store, jobs, reporter = session.store, session.jobs, session.reporter
-        index = PackageIndex(settings=settings, client=http, store=store, jobs=jobs, reporter=reporter)
-        self.workers = Workers(unpacking)
+        self.workers = Workers(partial(_work, interpreter))
+        index = PackageIndex(
+            settings=settings, client=http, store=store, jobs=jobs, reporter=reporter, workers=self.workers
+        )
         wheels = self._wheels = Wheels(
             store=store, jobs=jobs, reporter=reporter, workers=self.workers, allowed=settings.allowed_wheel_rules
         )
@@ -351,6 +355,16 @@ class Workshop:
             reporter=self._session.reporter,
             cancel=cancel,
         )
+
+
+def _work(interpreter: Interpreter) -> Callable[[bytes], None]:
+    """What the workers of a workshop do."""
+    unpack, offer = unpacking(), offering(interpreter)
+
+    def work(request: bytes) -> None:
+        (offer if request.startswith(REQUEST) else unpack)(request)
+
+    return work
 
 
 def _with_file_indexes(settings: Settings, files: Sequence[RequirementFile]) -> Settings:

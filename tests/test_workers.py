@@ -186,3 +186,20 @@ say("done")
 """
     with run(code, seen) as process:
         process.expect("done")
+
+
+def test_who_does_not_want_to_wait_is_told_so_where_all_are_busy(seen: str, gate: str) -> None:
+    code = f"""
+with Workers(make_work) as workers:
+    workers.start(1)
+    say(str([workers.is_one_idle, workers.do(b"pass", wait=False)]))
+    thread = threading.Thread(target=workers.do, args=(b"open({gate!r}).read()",))
+    thread.start()
+    writer = open({gate!r}, "w")  # the worker is at it from now on
+    say(str([workers.is_one_idle, workers.do(b"pass", wait=False)]))
+    writer.close()
+    thread.join()
+"""
+    with run(code, seen) as process:
+        process.expect("[True, True]")
+        process.expect("[False, False]")

@@ -18,6 +18,7 @@ from miniuv.index.http_cache import Bodies, HttpCache, Looked
 from miniuv.index.local import local_path, read_local
 from miniuv.index.metadata_files import MetadataFiles, advertising_hosts
 from miniuv.index.offer import Offer, make_offer, offer_key, read_offer
+from miniuv.index.offering import ask_for_offer
 from miniuv.index.select import PlainSelection, Selection, select
 from miniuv.index.simple import ACCEPT, Page, parse_page
 from miniuv.models.interpreter import Interpreter
@@ -27,6 +28,7 @@ from miniuv.reporter import Reporter
 from miniuv.settings import Settings
 from miniuv.stamps import stamp
 from miniuv.values import dataclass
+from miniuv.workers import Workers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,9 +45,19 @@ class PackageIndex:
     """The indexes and find-links places of the settings, behind one door. Thread-safe."""
 
     def __init__(
-        self, *, settings: Settings, client: HttpClient, store: Store, jobs: JobRunner, reporter: Reporter
+        self,
+        *,
+        settings: Settings,
+        client: HttpClient,
+        store: Store,
+        jobs: JobRunner,
+        reporter: Reporter,
+        workers: Workers | None = None,
     ) -> None:
+        """``workers`` do what ``offering`` makes."""
         self._settings = settings
+        self._store = store
+        self._workers = workers
         self._reporter = reporter
         bodies = Bodies(store=store)
         self._http = HttpCache(
@@ -197,7 +209,8 @@ class PackageIndex:
         place = _Place(linked=linked, looked=looked, index=str(index), parse=parse)
         if looked.fetched is None and looked.kept.derived:
             return place  # it had files when the offer was worked out
-        return place if place.page.count else None
+        # Of the last index it makes no difference whether it has an empty page or none, so that need not be known yet.
+        return place if index == self._indexes()[-1] or place.page.count else None
 
     def _offer(
         self, place: "_Place", name: NormalizedName, interpreter: Interpreter, *, no_build: bool
@@ -208,9 +221,11 @@ class PackageIndex:
         where = f"{name} {place.index} {looked.kept.url} {looked.kept.headers.get('content-type', '')}"
         key = offer_key(interpreter, no_build=no_build, where=where)
         data = self._http.derived(looked, key)
+        is_new = data is None
         if data is None:
-            data = make_offer(place.page, name=name, interpreter=interpreter, no_build=no_build)
-            self._http.derive(looked, key, data)
+            data = self._made_elsewhere(looked, name, place.index, no_build=no_build) or make_offer(
+                place.page, name=name, interpreter=interpreter, no_build=no_build
+            )
         offer = read_offer(
             data,
             name=name,
@@ -221,7 +236,16 @@ class PackageIndex:
         )
         if offer is not None:
             self._metadata.learn(offer.advertising)
+            if is_new and not offer.is_empty:
+                self._http.derive(looked, key, data)
         return offer
+
+    def _made_elsewhere(self, looked: Looked, name: NormalizedName, index: str, *, no_build: bool) -> bytes | None:
+        if self._workers is None:
+            return None
+        return ask_for_offer(
+            looked, workers=self._workers, store=self._store, name=name, index=index, no_build=no_build
+        )
 
     def _whole(self, place: "_Place") -> Page:
         """The whole page, with a note on each link that breaks a rule."""

@@ -22,7 +22,7 @@ from miniuv.sources.catalog import Catalog
 from miniuv.sources.parallel import PATIENCE
 
 _WORKERS = 32
-_WHEELS = 8
+_WHEELS = 16
 _LARGEST = 64 << 20
 """No longer wheel is fetched before it is certain that it is needed."""
 

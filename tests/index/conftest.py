@@ -15,6 +15,7 @@ from miniuv.index.package_index import PackageIndex
 from miniuv.models.url import Url
 from miniuv.reporter import Activity, Reporter
 from miniuv.settings import Settings
+from miniuv.workers import Workers
 
 
 @dataclass
@@ -70,12 +71,14 @@ def open_index(
         monkeypatch.delenv(variable, raising=False)
     with ExitStack() as stack:
 
-        def open_index(index: str | None = None, **changes: object) -> PackageIndex:
+        def open_index(index: str | None = None, workers: Workers | None = None, **changes: object) -> PackageIndex:
             settings = make_settings(index, **changes)
             store = stack.enter_context(Store.open(settings.cache_dir, reporter=heard, runtime=tmp_path / "runtime"))
             client = stack.enter_context(HttpClient(settings, environ={"HOME": str(tmp_path)}, reporter=heard))
             jobs = JobRunner(locks=store.locks, reporter=heard, limits={"download": 4}, lock_wait=None)
-            return PackageIndex(settings=settings, client=client, store=store, jobs=jobs, reporter=heard)
+            return PackageIndex(
+                settings=settings, client=client, store=store, jobs=jobs, reporter=heard, workers=workers
+            )
 
         yield open_index
 
