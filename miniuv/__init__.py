@@ -13,6 +13,7 @@ Room                  Layer  One line
 ``replay``            10     An installation again, for another environment that has nothing in it
 ``basis``             10     What an outcome rests on, written down for the fast exit
 ``workshop``          10     The composition root: puts the things together
+``session``           9      What a command is given that needs the cache or an interpreter
 ``resolve``           9      ``InstallRequest`` to ``Resolution``, through resolvelib; conflicts in sentences
 ``plan``              9      ``Resolution`` and installed distributions to ``Plan``; pure
 ``prepare``           9      ``Plan`` to ``PreparedWheel`` s, many at once

@@ -22,8 +22,9 @@ from miniuv.replay.confirm import are_direct
 from miniuv.replay.keep import Installation, keep
 from miniuv.reporter import Reporter, counted
 from miniuv.resolve.gather import Asked, names_of, read_inputs, with_file_options
+from miniuv.session import Session
 from miniuv.values import replace
-from miniuv.workshop import Session, Workshop
+from miniuv.workshop import Workshop
 
 
 def install(request: InstallRequest, session: Session) -> Outcome:

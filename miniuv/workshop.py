@@ -1,19 +1,15 @@
-"""Where the things are put together: one session for a command, one workshop for a target."""
+"""Where the things are put together, for one target."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 from miniuv.archive.intact import DamagedWheelError
 from miniuv.backend.builder import Builder
-from miniuv.cache.failures import Failures
-from miniuv.cache.jobs import JobRunner, Permit
 from miniuv.cache.lead import Lead
-from miniuv.cache.store import Store
-from miniuv.environment.interpreters import Interpreters
-from miniuv.errors import CacheError, OfflineError, PackageIndexError
+from miniuv.errors import CacheError
 from miniuv.git.repositories import GitRepositories
 from miniuv.index.client import HttpClient
 from miniuv.index.offering import REQUEST, offering
@@ -28,14 +24,12 @@ from miniuv.models.url import Url
 from miniuv.models.wheel import PreparedWheel, UnpackedWheel
 from miniuv.plan import make_plan
 from miniuv.prepare.wheels import prepare
-from miniuv.process import SubprocessRunner
-from miniuv.project.requirement_file import MAX_BYTES, RequirementFile
-from miniuv.reporter import Reporter
+from miniuv.project.requirement_file import RequirementFile
 from miniuv.resolve.finder import Finder
 from miniuv.resolve.gather import Asked, Inputs, ask, ask_for_build
 from miniuv.resolve.memo import Footing, Memo, Question
+from miniuv.session import Session
 from miniuv.settings import Settings
-from miniuv.settings.options import flag
 from miniuv.sources.archive import Archives
 from miniuv.sources.built import BuiltWheels
 from miniuv.sources.catalog import Catalog
@@ -44,87 +38,10 @@ from miniuv.sources.git import GitSources
 from miniuv.sources.once import Once
 from miniuv.sources.reuse import Reuse, Wish
 from miniuv.sources.wheels import Wheels, unpacking
-from miniuv.values import dataclass, replace
-from miniuv.workers import COUNT, Workers
+from miniuv.values import replace
+from miniuv.workers import Workers
 
 _ATTEMPTS = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Session:
-    """What every command that needs the cache or an interpreter is given, made once."""
-
-    settings: Settings
-    reporter: Reporter
-    environ: Mapping[str, str]
-    directory: Path
-    runner: SubprocessRunner
-    store: Store
-    jobs: JobRunner
-    interpreters: Interpreters
-
-    def environment_lock(self, interpreter: Interpreter) -> AbstractContextManager[None]:
-        """Taken last and alone, for the commit only."""
-        return self.store.locks.environment(interpreter.prefix, limit=self.settings.lock_wait)
-
-    def fetch(self, address: str) -> bytes:
-        """Read a requirement file from the web; raises ``PackageIndexError``."""
-        url = Url.parse(address)
-        if self.settings.offline:
-            raise OfflineError("the network is switched off", where=str(url), hint="run it without `--offline`")
-        with HttpClient(self.settings, environ=self.environ, reporter=self.reporter) as http:
-            answer = http.get(url, limit=MAX_BYTES)
-        if answer.status != 200:
-            hint = "check the address; a user and password go into it, or into `~/.netrc`"
-            raise PackageIndexError(f"the server answered with status {answer.status}", where=str(url), hint=hint)
-        return answer.body
-
-    def cancel(self) -> None:
-        """End what still runs: waits, and other programs with all their children."""
-        self.jobs.cancel()
-        self.runner.end_all()
-
-
-@contextmanager
-def open_session(
-    settings: Settings, *, reporter: Reporter, environ: Mapping[str, str], directory: Path
-) -> Iterator[Session]:
-    """Open the cache; on leaving, our lease and temporary files are gone, whatever happened."""
-    runner = SubprocessRunner()
-    with Store.open(
-        settings.cache_dir,
-        reporter=reporter,
-        allow_shared=settings.allow_shared_cache,
-        durable=flag(environ, "MINIUV_FSYNC"),
-    ) as store:
-        limits: dict[Permit, int] = {
-            "fetch": settings.concurrent_fetches,
-            "download": settings.concurrent_downloads,
-            "build": settings.concurrent_builds,
-            "unpack": COUNT + 1,  # one that is ready for each worker's end; more would keep others from helping
-        }
-        jobs = JobRunner(
-            locks=store.locks,
-            reporter=reporter,
-            limits=limits,
-            lock_wait=settings.lock_wait,
-            failures=Failures(store),
-        )
-        session = Session(
-            settings=settings,
-            reporter=reporter,
-            environ=environ,
-            directory=directory,
-            runner=runner,
-            store=store,
-            jobs=jobs,
-            interpreters=Interpreters(runner=runner, environ=environ, store=store, reporter=reporter),
-        )
-        try:
-            yield session
-        except BaseException:
-            session.cancel()
-            raise
 
 
 class Workshop:

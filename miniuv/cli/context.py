@@ -14,8 +14,8 @@ from miniuv.values import dataclass
 
 if TYPE_CHECKING:
     from miniuv.environment.interpreters import Interpreters
+    from miniuv.session import Session
     from miniuv.settings import Settings
-    from miniuv.workshop import Session
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +60,7 @@ class Context:
     @contextmanager
     def session(self, arguments: argparse.Namespace) -> "Iterator[Session]":
         """Open everything that an installation needs."""
-        from miniuv.workshop import open_session
+        from miniuv.session import open_session
 
         with (
             self.settings(arguments) as settings,

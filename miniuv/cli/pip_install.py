@@ -12,7 +12,7 @@ from miniuv.errors import ResolutionError, UsageError
 
 if TYPE_CHECKING:
     from miniuv.models.outcome import Outcome
-    from miniuv.models.request import InstallRequest
+    from miniuv.models.request import InstallRequest, TargetRequest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,18 +68,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """See ``Command``."""
+    _check(arguments, context.directory)
+    target = target_request(arguments)
+    with context.session(arguments) as session:
+        session.interpreters.begin(target, directory=context.directory)
+        from miniuv.pipeline import install  # which takes as long as an interpreter to answer
+
+        request = _request(arguments, target, context.directory)
+        try:
+            outcome = install(request, session)
+        except ResolutionError as error:
+            error.hint = _meant_as_folder(request) or error.hint
+            raise
+        _tell(outcome, request, arguments, context)
+        _keep(outcome, arguments, context)
+    _remember(outcome, arguments, context)
+    return 0
+
+
+def _request(arguments: argparse.Namespace, target: "TargetRequest", directory: Path) -> "InstallRequest":
     from packaging.utils import canonicalize_name
 
     from miniuv.models.request import InstallOptions, InstallRequest
-    from miniuv.pipeline import install
 
-    _check(arguments, context.directory)
-    request = InstallRequest(
+    return InstallRequest(
         requirements=tuple(arguments.requirements),
         editables=tuple(arguments.editable),
         requirement_files=tuple(arguments.requirement),
         constraint_files=tuple(arguments.constraint),
-        target=target_request(arguments),
+        target=target,
         options=InstallOptions(
             upgrade=arguments.upgrade,
             upgrade_packages=frozenset(map(canonicalize_name, arguments.upgrade_package)),
@@ -95,18 +112,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             require_hashes=arguments.require_hashes,
             no_build=arguments.no_build or arguments.only_binary == ":all:",
         ),
-        directory=context.directory,
+        directory=directory,
     )
-    with context.session(arguments) as session:
-        try:
-            outcome = install(request, session)
-        except ResolutionError as error:
-            error.hint = _meant_as_folder(request) or error.hint
-            raise
-        _tell(outcome, request, arguments, context)
-        _keep(outcome, arguments, context)
-    _remember(outcome, arguments, context)
-    return 0
 
 
 def _tell(outcome: "Outcome", request: "InstallRequest", arguments: argparse.Namespace, context: Context) -> None:

@@ -4,7 +4,8 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -40,10 +41,26 @@ class Interpreters:
         self._store = store
         self._reporter = reporter
         self._known: dict[Path, Interpreter] = {}
+        self._asked: dict[Path, tuple[str | None, _Asked]] = {}
+        """Those that are describing themselves, and what their answers depend on."""
+
+    def begin(self, request: TargetRequest, *, directory: Path) -> None:
+        """Have the Python of ``request`` describe itself while others use this thread, where that has to be waited for.
+
+        Only one that is named by its place. Whatever is wrong with it is told by ``target``.
+        """
+        with contextlib.suppress(TargetError):
+            if (named := self._place(request, directory)) is None:
+                return
+            executable = _tidy(named)
+            if (known := self._recalled(executable)) is not None:
+                self._known[executable] = known
+            else:
+                self._asked[executable] = _action(executable), _Asked(lambda: self._ask(executable))
 
     def describe(self, executable: Path) -> Interpreter:
         """Answer the facts of ``executable``; ``TargetError`` where it does not start or is too old."""
-        executable = _tidy(executable.absolute().parent) / executable.name
+        executable = _tidy(executable)
         if executable not in self._known:
             self._known[executable] = self._remembered(executable)
         return self._known[executable]
@@ -97,6 +114,16 @@ class Interpreters:
                 hint="make one with `miniuv venv`, or name one with `--python PATH`",
             )
         return self.find(request.python, directory=directory)
+
+    def _place(self, request: TargetRequest, directory: Path) -> Path | None:
+        """Where the Python of ``request`` is, unless it is one that fits or has to be looked for."""
+        from miniuv.environment.candidates import version_request
+
+        if request.python is not None:
+            named = version_request(request.python) is None
+            return self._executable(request.python, directory, hint="") if named else None
+        place = None if request.system else places.active_environment(self._environ, directory)
+        return None if place is None else places.environment_executable(place.folder, named=str(place.folder))
 
     def _executable(self, text: str, directory: Path, *, hint: str) -> Path:
         """Understand a path or the name of a program."""
@@ -154,6 +181,27 @@ class Interpreters:
             )
 
     def _remembered(self, executable: Path) -> Interpreter:
+        begun = self._asked.pop(executable, None)
+        if begun is None and (known := self._recalled(executable)) is not None:
+            return known
+        action, asked = begun or (_action(executable), None)
+        fresh = asked.answer() if asked is not None else self._ask(executable)
+        interpreter = probe.read(fresh, executable=executable)
+        # A shim starts another interpreter tomorrow: only what named itself is remembered.
+        is_itself = os.path.realpath(interpreter.executable) == os.path.realpath(executable)
+        if self._store is not None and action is not None and is_itself:
+            common = _family(executable)
+            with contextlib.suppress(CacheError):  # on a full disk it is asked again next time
+                self._store.write_record(action, {"answer": fresh})
+                if common is not None and siblings.is_typical(fresh, executable):
+                    self._store.write_record(common, {"answer": fresh, "prefix": str(interpreter.prefix)})
+        return interpreter
+
+    def _ask(self, executable: Path) -> probe.Answer:
+        return probe.ask(executable, runner=self._runner, environ=self._environ)
+
+    def _recalled(self, executable: Path) -> Interpreter | None:
+        """Answer what is remembered of ``executable``, or of a sibling."""
         action = _action(executable) if self._store is not None else None
         if self._store is not None and action is not None:
             answer = (self._store.read_record(action) or {}).get("answer")
@@ -163,18 +211,7 @@ class Interpreters:
                 except TargetError:
                     self._reporter.note(f"what the cache has of `{executable}` is no use: asked again")
         common = _family(executable) if self._store is not None else None
-        if (known := self._of_sibling(common, executable)) is not None:
-            return known
-        fresh = probe.ask(executable, runner=self._runner, environ=self._environ)
-        interpreter = probe.read(fresh, executable=executable)
-        # A shim starts another interpreter tomorrow: only what named itself is remembered.
-        is_itself = os.path.realpath(interpreter.executable) == os.path.realpath(executable)
-        if self._store is not None and action is not None and is_itself:
-            with contextlib.suppress(CacheError):  # on a full disk it is asked again next time
-                self._store.write_record(action, {"answer": fresh})
-                if common is not None and siblings.is_typical(fresh, executable):
-                    self._store.write_record(common, {"answer": fresh, "prefix": str(interpreter.prefix)})
-        return interpreter
+        return self._of_sibling(common, executable)
 
     def _of_sibling(self, common: str | None, executable: Path) -> Interpreter | None:
         """Answer from what another environment of the same installation said; ``None`` where none was asked yet."""
@@ -188,10 +225,36 @@ class Interpreters:
             return None
 
 
-def _tidy(folder: Path) -> Path:
+class _Asked:
+    """An interpreter that is being asked, by a thread of its own: it only waits."""
+
+    def __init__(self, ask: Callable[[], probe.Answer]) -> None:
+        self._ask = ask
+        self._answer: probe.Answer | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def answer(self) -> probe.Answer:
+        """Wait for it; raises what ``probe.ask`` raised."""
+        self._thread.join()
+        if self._answer is None:
+            assert self._error is not None
+            raise self._error
+        return self._answer
+
+    def _run(self) -> None:
+        try:
+            self._answer = self._ask()
+        except BaseException as error:  # noqa: BLE001  # for whoever wants the answer
+            self._error = error
+
+
+def _tidy(executable: Path) -> Path:
     """Drop ``..`` from a path that ends up in shebangs; other links stay, for they are how the user calls the place."""
+    folder = executable.absolute().parent
     plain = Path(os.path.abspath(folder))
-    return plain if os.path.realpath(plain) == os.path.realpath(folder) else folder.resolve()
+    return (plain if os.path.realpath(plain) == os.path.realpath(folder) else folder.resolve()) / executable.name
 
 
 def _action(executable: Path) -> str | None:
